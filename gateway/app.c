@@ -202,7 +202,7 @@ static int start(struct app *app, struct gw_err *err)
     app->first = gw_policy_ref(app->policy);
     const struct gw_config *cfg = app->first->cfg;
     gw_log_setup((enum gw_log_level)cfg->log_level, (enum gw_log_format)cfg->log_format);
-    app->hub = gw_hub_new(gw_net_loops(cfg), (size_t)cfg->limits_queue_events);
+    app->hub = gw_hub_new(gw_net_loops(cfg), (size_t)cfg->limits_queue_events, (size_t)cfg->limits_queue_bytes);
     if (start_kafka_out(app, err) != 0 || start_net(app, err) != 0 || start_reader(app, err) != 0)
         return -1;
     const char *feed = getenv("SLUICE_DEV_FEED");

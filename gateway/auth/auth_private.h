@@ -25,7 +25,8 @@
 /* base64url.c: RFC 4648 section 5 without padding, as RFC 7515 asks; one text only for the same bytes. -1: not so. */
 int gw_base64url_decode(struct gw_str in, struct gw_buf *out);
 
-/* claims.c: reading JSON objects that gw_json_scan has accepted with unique keys. `object` is the object's own bytes. */
+/* claims.c: reading JSON objects that gw_json_scan has accepted with unique keys. `object` is the object's own
+ * bytes. */
 extern const struct gw_json_opts gw_claims_opts;
 struct gw_str gw_object_trim(struct gw_str text); /* without white space around; absent where it is no object */
 bool gw_object_get(struct gw_str object, struct gw_str key, struct gw_json_val *out); /* this very key */
@@ -109,7 +110,8 @@ const char *gw_quote(struct gw_str text, char out[80]);
 /* identity.c: claims is an object that was scanned with gw_claims_opts; it is copied. */
 struct gw_identity *gw_identity_new(struct gw_str claims, int64_t expires_ms, struct gw_err *err);
 
-/* cache.c: verdicts by the token's SHA-256, the one longest unused gives way. Any thread. NULL is a cache of nothing. */
+/* cache.c: verdicts by the token's SHA-256, the one longest unused gives way. Any thread. NULL is a cache of
+ * nothing. */
 struct gw_token_cache;
 struct gw_token_cache *gw_token_cache_new(size_t entries_max); /* 0 gives NULL */
 void gw_token_cache_free(struct gw_token_cache *c);
@@ -124,15 +126,15 @@ struct gw_rule_alt {
     enum gw_cfg_rule_kind kind;
     char *claim; /* owned */
     char *value; /* owned; may name captures */
-    bool lists;  /* EQUALS or CONTAINS with exactly one capture as its value: the claim's texts are that capture's values */
+    bool lists;  /* EQUALS or CONTAINS with one capture as its whole value: the claim's texts are the capture's */
 };
 struct gw_rule {
     size_t n;
     struct gw_rule_alt *v;
 };
 /* Calls fn with each text of the claim that the alternative would allow for its capture. */
-void gw_rule_list(const struct gw_rule_alt *alt, const struct gw_identity *id, bool (*fn)(struct gw_str text, void *arg),
-                  void *arg);
+void gw_rule_list(const struct gw_rule_alt *alt, const struct gw_identity *id,
+                  bool (*fn)(struct gw_str text, void *arg), void *arg);
 bool gw_identity_find(const struct gw_identity *id, const char *claim, struct gw_json_val *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* base64url as JWS has it: no padding, no white space, no strangers, and no second spelling of the same bytes, so that a
- * token that was accepted cannot be altered without its signature noticing. Any thread. */
+/* base64url as JWS has it: no padding, no white space, no strangers, and no second spelling of the same bytes, so
+ * that a token that was accepted cannot be altered without its signature noticing. Any thread. */
 #include "auth_private.h"
 
 static int digit(char c)

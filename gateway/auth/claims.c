@@ -182,7 +182,8 @@ static int check_times(struct gw_str claims, int64_t leeway_ms, int64_t now_ms, 
     if (is < 0)
         return -1;
     if (is > 0 && now_ms < ms - leeway_ms)
-        return gw_err_set(err, "claim nbf: token is not valid before %" PRId64 " s from now", (ms - now_ms + 999) / 1000);
+        return gw_err_set(err, "claim nbf: token is not valid before %" PRId64 " s from now",
+                          (ms - now_ms + 999) / 1000);
     return get_date(claims, "iat", &ms, err) < 0 ? -1 : 0; /* its value says nothing about validity */
 }
 

@@ -15,7 +15,8 @@ struct gw_identity {
     size_t claims_len;
 };
 
-/* `sub` becomes a room's name, `user:<sub>`, and goes into events and logs: the characters of room names are the rule. */
+/* `sub` becomes a room's name, `user:<sub>`, and goes into events and logs: the characters of room names are the
+ * rule. */
 static int read_user(struct gw_str claims, char **user, struct gw_err *err)
 {
     struct gw_json_val v;

@@ -124,7 +124,8 @@ unsigned gw_pkey_algs(EVP_PKEY *pkey, struct gw_err *err)
     return es == NULL ? 0 : gw_alg_bit(es);
 }
 
-/* Whether the numbers are a key at all: a point on its curve, a modulus without small factors. Milliseconds; at load. */
+/* Whether the numbers are a key at all: a point on its curve, a modulus without small factors. Milliseconds; at
+ * load. */
 static int check_numbers(EVP_PKEY *pkey, struct gw_err *err)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);

@@ -84,7 +84,8 @@ static int set_key(jwt_t *jwt, const struct gw_alg *alg, struct gw_str key, stru
     return 0;
 }
 
-static int read_key(jwt_t *jwt, const struct gw_alg *alg, const char *key_file, struct gw_str secret, struct gw_err *err)
+static int read_key(jwt_t *jwt, const struct gw_alg *alg, const char *key_file, struct gw_str secret,
+                    struct gw_err *err)
 {
     struct gw_buf file;
     struct gw_str key;

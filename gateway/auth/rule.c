@@ -35,7 +35,8 @@ static bool is_capture(const char *value)
     return s.p[s.len - 1] == '}';
 }
 
-static int add_alt(struct gw_rule *r, const struct gw_cfg_rule *cfg, const struct gw_pattern *pattern, struct gw_err *err)
+static int add_alt(struct gw_rule *r, const struct gw_cfg_rule *cfg, const struct gw_pattern *pattern,
+                   struct gw_err *err)
 {
     bool claim = cfg->kind == GW_RULE_EQUALS || cfg->kind == GW_RULE_CONTAINS;
     bool value = claim || cfg->kind == GW_RULE_SCOPE;
@@ -73,8 +74,8 @@ struct gw_rule *gw_rule_new(const struct gw_cfg_rules *rules, const struct gw_pa
     return r;
 }
 
-void gw_rule_list(const struct gw_rule_alt *alt, const struct gw_identity *id, bool (*fn)(struct gw_str text, void *arg),
-                  void *arg)
+void gw_rule_list(const struct gw_rule_alt *alt, const struct gw_identity *id,
+                  bool (*fn)(struct gw_str text, void *arg), void *arg)
 {
     struct gw_json_val v;
 

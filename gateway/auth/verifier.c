@@ -190,11 +190,13 @@ static int choose(const struct gw_verifier *v, const struct gw_jwt *jwt, struct 
     if (!known && v->n == 1)
         return gw_err_set(err, "claim iss: expected \"%s\"", v->issuers[0].name);
     if (!known)
-        return gw_err_set(err, "claim iss: %s", v->n == 0 ? "no issuer is accepted here" : "not one of the issuers accepted here");
+        return gw_err_set(err, "claim iss: %s",
+                          v->n == 0 ? "no issuer is accepted here" : "not one of the issuers accepted here");
     if (c->key == NULL)
         return no_key(jwt, err);
     if (c->same_kid > 1 || (c->same_kid == 0 && c->other > 1))
-        return gw_err_set(err, "several keys fit alg %s; expected a kid in the token's header that names one", jwt->alg->name);
+        return gw_err_set(err, "several keys fit alg %s; expected a kid in the token's header that names one",
+                          jwt->alg->name);
     return 0;
 }
 
@@ -238,8 +240,8 @@ static bool digest_of(const struct gw_verifier *v, struct gw_str token, unsigned
            EVP_Digest(token.p, token.len, digest, NULL, EVP_sha256(), NULL) == 1;
 }
 
-int gw_verifier_check(struct gw_verifier *v, struct gw_str token, int64_t now_ms, struct gw_identity **out, bool *expired,
-                      struct gw_err *err)
+int gw_verifier_check(struct gw_verifier *v, struct gw_str token, int64_t now_ms, struct gw_identity **out,
+                      bool *expired, struct gw_err *err)
 {
     unsigned char digest[GW_DIGEST_BYTES];
     bool cacheable = digest_of(v, token, digest), late = false;

@@ -1,6 +1,8 @@
 /* Byte buffers and slices. No thread safety of its own. */
 #include "gw/buf.h"
 
+#include "gw/json_inner.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -134,22 +136,6 @@ void gw_buf_addf(struct gw_buf *b, const char *fmt, ...)
     va_end(again);
 }
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629 section 4), or 0. */
-static size_t utf8_len(const unsigned char *s, size_t n)
-{
-    unsigned char c = s[0];
-    size_t len = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xF0 && c < 0xF5 ? 4 : 0;
-    if (len == 0 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    if ((c == 0xE0 && s[1] < 0xA0) || (c == 0xED && s[1] > 0x9F) || (c == 0xF0 && s[1] < 0x90) ||
-        (c == 0xF4 && s[1] > 0x8F))
-        return 0;
-    return len;
-}
-
 static bool is_plain(unsigned char c)
 {
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
@@ -178,7 +164,7 @@ void gw_buf_add_json(struct gw_buf *b, struct gw_str s)
         i = run;
         if (i == s.len)
             break;
-        size_t n = utf8_len(p + i, s.len - i);
+        size_t n = gw_utf8_len(s.p + i, s.p + s.len);
         if (n == 0)
             gw_buf_add(b, "\xEF\xBF\xBD", 3);
         else if (n == 1)

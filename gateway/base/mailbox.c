@@ -14,6 +14,8 @@ struct gw_mailbox {
     size_t cap;           /* [lock] power of two; grows only by gw_mailbox_put past the bound */
     size_t head, len;     /* [lock] */
     size_t max;           /* [const] */
+    size_t bytes;         /* [lock] */
+    size_t bytes_max;     /* [const] */
     size_t waiting;       /* [lock] senders that wait for a place */
     bool woken;           /* [lock] a wake-up is on its way, or the receiver is taking */
     bool closed;          /* [lock] */
@@ -21,12 +23,13 @@ struct gw_mailbox {
     void *wake_arg;
 };
 
-struct gw_mailbox *gw_mailbox_new(size_t max)
+struct gw_mailbox *gw_mailbox_new(size_t max, size_t bytes_max)
 {
     struct gw_mailbox *m = gw_alloc(sizeof(*m));
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->room, NULL);
     m->max = max;
+    m->bytes_max = bytes_max;
     return m;
 }
 
@@ -60,12 +63,19 @@ static void append(struct gw_mailbox *m, struct gw_mail mail)
         m->head = 0;
     }
     m->ring[(m->head + m->len++) & (m->cap - 1)] = mail;
+    m->bytes += mail.bytes;
+}
+
+/* [lock held] */
+static bool has_room(const struct gw_mailbox *m)
+{
+    return m->len == 0 || (m->len < m->max && m->bytes < m->bytes_max);
 }
 
 bool gw_mailbox_try_put(struct gw_mailbox *m, struct gw_mail mail)
 {
     pthread_mutex_lock(&m->lock);
-    bool ok = !m->closed && m->len < m->max;
+    bool ok = !m->closed && has_room(m);
     if (ok)
         append(m, mail);
     pthread_mutex_unlock(&m->lock);
@@ -79,7 +89,7 @@ bool gw_mailbox_put_wait(struct gw_mailbox *m, struct gw_mail mail)
     gw_mailbox_wake(m);
     pthread_mutex_lock(&m->lock);
     m->waiting++;
-    while (!m->closed && m->len >= m->max)
+    while (!m->closed && !has_room(m))
         pthread_cond_wait(&m->room, &m->lock);
     m->waiting--;
     bool ok = !m->closed;
@@ -118,8 +128,10 @@ size_t gw_mailbox_take(struct gw_mailbox *m, struct gw_mail *out, size_t max)
 {
     pthread_mutex_lock(&m->lock);
     size_t n = m->len < max ? m->len : max;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         out[i] = m->ring[(m->head + i) & (m->cap - 1)];
+        m->bytes -= out[i].bytes;
+    }
     m->head = (m->head + n) & (m->cap ? m->cap - 1 : 0);
     m->len -= n;
     if (n == 0)

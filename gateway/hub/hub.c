@@ -29,13 +29,13 @@ struct gw_hub {
 
 _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a mask of 64 loops is kept in a pointer");
 
-struct gw_hub *gw_hub_new(unsigned nloops, size_t queue_events)
+struct gw_hub *gw_hub_new(unsigned nloops, size_t queue_events, size_t queue_bytes)
 {
     struct gw_hub *h = gw_alloc(sizeof(*h));
     h->nloops = nloops;
     h->mailbox = gw_alloc(nloops * sizeof(struct gw_mailbox *));
     for (unsigned i = 0; i < nloops; i++)
-        h->mailbox[i] = gw_mailbox_new(queue_events);
+        h->mailbox[i] = gw_mailbox_new(queue_events, queue_bytes);
     for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&h->shard[i].lock, NULL);
     pthread_mutex_init(&h->positions_lock, NULL);
@@ -145,7 +145,7 @@ static uint64_t gather_wanted(struct gw_hub *h, const struct gw_routed *routed, 
 
 static void hand_over(struct gw_hub *h, unsigned loop, struct gw_event *ev)
 {
-    struct gw_mail mail = {GW_MAIL_EVENT, gw_event_ref(ev)};
+    struct gw_mail mail = {.kind = GW_MAIL_EVENT, .bytes = (uint32_t)ev->tail.len, .item = gw_event_ref(ev)};
     if (gw_mailbox_try_put(h->mailbox[loop], mail))
         return;
     gw_metric_add(GW_M_LIMIT_QUEUE, 1);

@@ -131,7 +131,7 @@ static enum gw_send send_kind(struct gw_producer *p, const struct gw_produce *re
         gw_err_set(err, "the producer is going down");
         result = GW_SEND_REFUSED;
     } else if (!(e = pending_new(p, rec, kind))) {
-        gw_err_set(err, kind == ACTION ? "too many actions wait for Kafka (actions.queue)" : "too many dead letters wait for Kafka");
+        gw_err_set(err, kind == ACTION ? "too many actions wait for Kafka (producer.queue)" : "too many dead letters wait for Kafka");
         result = GW_SEND_FULL;
     } else {
         rd_kafka_resp_err_t rc = produce(p->rk, rec, e);

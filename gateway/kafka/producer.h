@@ -4,7 +4,7 @@
 
 #include "client.h"
 
-#define GW_DLT_PENDING_MAX 10000 /* dead letters on their way; actions have actions.queue */
+#define GW_DLT_PENDING_MAX 10000 /* dead letters on their way; actions have producer.queue */
 
 enum gw_send { GW_SEND_OK, GW_SEND_FULL, GW_SEND_TOO_LARGE, GW_SEND_REFUSED };
 

@@ -136,8 +136,8 @@ static void add_part(struct gw_pattern *p, bool capture, struct gw_str text)
     p->ncaptures += capture ? 1 : 0;
 }
 
-/* Two captures with no ':' between them could share a name's bytes in several ways; then "a-b" of one tenant would be "a" of
- * another. */
+/* Two captures with no ':' between them could share a name's bytes in several ways; then "a-b" of one tenant would
+ * be "a" of another. */
 static int check_capture(const struct gw_pattern *p, struct gw_str name, struct gw_err *err)
 {
     const struct part *last = p->n > 0 ? &p->parts[p->n - 1] : NULL;

@@ -48,11 +48,8 @@ static bool within_rate(struct request *r)
     const struct gw_cfg_action *cfg = gw_action_cfg(r->action);
     if (cfg->rate_count == 0)
         return true;
-    if (!s->rates || s->rates_policy != s->loop->policy) {
-        free(s->rates);
+    if (!s->rates)
         s->rates = gw_alloc(gw_actions_count(s->loop->policy->actions) * sizeof(*s->rates));
-        s->rates_policy = s->loop->policy;
-    }
     return bucket_take(&s->rates[gw_action_index(r->action)], cfg->rate_count, cfg->rate_ms, cfg->rate_count,
                        s->loop->now_ms);
 }
@@ -157,7 +154,7 @@ void action_forget(struct pending *p)
 
 static void post(struct pending *p)
 {
-    gw_mailbox_put(p->loop->mailbox, (struct gw_mail){MAIL_PRODUCED, p});
+    gw_mailbox_put(p->loop->mailbox, (struct gw_mail){.kind = MAIL_PRODUCED, .item = p});
     gw_mailbox_wake(p->loop->mailbox);
 }
 

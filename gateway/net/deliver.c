@@ -55,8 +55,9 @@ void deliver_free(struct deliver *d)
     free(d);
 }
 
-static struct frame *encode(struct deliver *d, const struct gw_event *ev, uint32_t first_set, struct gw_room *only)
+static struct frame *encode(struct loop *l, const struct gw_event *ev, uint32_t first_set, struct gw_room *only)
 {
+    struct deliver *d = l->deliver;
     gw_buf_clear(&d->head);
     gw_buf_add_c(&d->head, "{\"type\":\"event\",\"rooms\":[");
     if (only)
@@ -68,12 +69,13 @@ static struct frame *encode(struct deliver *d, const struct gw_event *ev, uint32
     }
     gw_buf_add_char(&d->head, ']');
     gw_metric_add(GW_M_FRAMES_ENCODED, 1);
+    l->unflushed_bytes += d->head.len + ev->tail.len;
     return frame_new(FRAME_TEXT, gw_buf_str(&d->head), ev->tail);
 }
 
-static size_t deliver_one_room(struct deliver *d, const struct gw_event *ev, struct gw_room *room)
+static size_t deliver_one_room(struct loop *l, const struct gw_event *ev, struct gw_room *room)
 {
-    struct frame *f = encode(d, ev, 0, room);
+    struct frame *f = encode(l, ev, 0, room);
     size_t n = room->n;
     for (size_t i = n; i-- > 0;) /* backwards: a close takes its member out, the last one moves */
         session_send(room->member[i].owner, f);
@@ -127,8 +129,9 @@ static void touch(struct deliver *d, struct session *s, uint32_t room)
     s->set = set_with(d, s->set, room);
 }
 
-static size_t deliver_many_rooms(struct deliver *d, const struct gw_event *ev, size_t nmatched)
+static size_t deliver_many_rooms(struct loop *l, const struct gw_event *ev, size_t nmatched)
 {
+    struct deliver *d = l->deliver;
     d->seq++;
     d->ntouched = 0;
     d->nsets = 1;
@@ -140,7 +143,7 @@ static size_t deliver_many_rooms(struct deliver *d, const struct gw_event *ev, s
     for (size_t i = 0; i < d->ntouched; i++) {
         struct room_set *set = &d->set[d->touched[i]->set];
         if (!set->frame)
-            set->frame = encode(d, ev, d->touched[i]->set, NULL);
+            set->frame = encode(l, ev, d->touched[i]->set, NULL);
         session_send(d->touched[i], set->frame);
     }
     for (uint32_t s = 1; s < d->nsets; s++)
@@ -158,7 +161,7 @@ void deliver_event(struct loop *l, struct gw_event *ev)
         if (room)
             d->matched[n++] = room;
     }
-    size_t deliveries = n == 0 ? 0 : n == 1 ? deliver_one_room(d, ev, d->matched[0]) : deliver_many_rooms(d, ev, n);
+    size_t deliveries = n == 0 ? 0 : n == 1 ? deliver_one_room(l, ev, d->matched[0]) : deliver_many_rooms(l, ev, n);
     gw_metric_add(GW_M_DELIVERIES, (int64_t)deliveries);
     if (deliveries && ev->time_ms >= 0 && d->ntimes < OBSERVED_MAX)
         d->times[d->ntimes++] = ev->time_ms;

@@ -27,12 +27,22 @@ void flush_forget(struct session *s)
     s->dirty = false;
 }
 
+void flush_gauge(struct session *s)
+{
+    size_t now = s->blocked && !s->dead ? s->out.bytes : 0;
+    if (now == s->waiting_bytes)
+        return;
+    gw_metric_add(GW_M_OUTBOX_BYTES, (int64_t)now - (int64_t)s->waiting_bytes);
+    s->waiting_bytes = now;
+}
+
 static void block(struct session *s)
 {
     if (!s->blocked) {
         s->blocked = true;
         s->blocked_ms = s->loop->now_ms;
     }
+    flush_gauge(s);
     lws_callback_on_writable(s->wsi);
 }
 
@@ -78,6 +88,7 @@ void flush_dirty(struct loop *l)
         write_pending(s);
     }
     batch_reset(&l->batch);
+    l->unflushed_bytes = 0;
     if (l->kick) {
         l->kick = false;
         lws_cancel_service(l->lws);
@@ -91,4 +102,5 @@ void flush_writeable(struct session *s)
     s->blocked = false;
     s->blocked_ms = 0;
     write_pending(s);
+    flush_gauge(s);
 }

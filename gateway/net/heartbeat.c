@@ -23,7 +23,7 @@ void heartbeat_update(struct loop *l)
         l->heartbeat = NULL;
     }
     l->position_version = gw_hub_positions(l->net->hub, l->position_version, take_position, l);
-    loop_take_mail(l);
+    loop_take_mail(l, gw_mailbox_len(l->mailbox));
 }
 
 static bool has_moved(const struct loop *l, const struct loop_position *p)

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define MAIL_BATCH 256
+#define MAILS_MAX 2048                    /* of one wake-up */
+#define UNFLUSHED_BYTES_MAX (1024 * 1024) /* frames that may wait for the end of a batch */
 
 void loop_enter(struct loop *l)
 {
@@ -52,9 +54,15 @@ static void set_policy(struct loop *l, struct gw_policy *policy)
     gw_policy_unref(l->policy);
     l->policy = policy;
     reload_tls(l, policy->cfg);
-    for (uint32_t i = 0; i < l->nslots; i++)
-        if (l->slot[i] && l->slot[i]->state == SESSION_OPEN)
-            session_reauthorise(l->slot[i]);
+    for (uint32_t i = 0; i < l->nslots; i++) {
+        struct session *s = l->slot[i];
+        if (!s)
+            continue;
+        free(s->rates);
+        s->rates = NULL;
+        if (s->state == SESSION_OPEN)
+            session_reauthorise(s);
+    }
 }
 
 static void stop(struct loop *l)
@@ -79,23 +87,36 @@ static void take_one(struct loop *l, struct gw_mail mail)
     }
 }
 
-void loop_take_mail(struct loop *l)
+static void flush(struct loop *l)
+{
+    flush_dirty(l);
+    deliver_observe(l);
+}
+
+bool loop_take_mail(struct loop *l, size_t most)
 {
     struct gw_mail mail[MAIL_BATCH];
-    size_t n;
-    while ((n = gw_mailbox_take(l->mailbox, mail, MAIL_BATCH)) > 0) {
-        for (size_t i = 0; i < n; i++)
+    while (most > 0) {
+        size_t n = gw_mailbox_take(l->mailbox, mail, most < MAIL_BATCH ? most : MAIL_BATCH);
+        if (n == 0)
+            return true;
+        for (size_t i = 0; i < n; i++) {
             take_one(l, mail[i]);
-        flush_dirty(l);
-        deliver_observe(l);
+            if (l->unflushed_bytes > UNFLUSHED_BYTES_MAX)
+                flush(l);
+        }
+        flush(l);
+        most -= n;
     }
+    return false;
 }
 
 static void on_wake(uv_async_t *async)
 {
     struct loop *l = async->data;
     loop_enter(l);
-    loop_take_mail(l);
+    if (!loop_take_mail(l, MAILS_MAX))
+        uv_async_send(async); /* sockets have their turn first */
 }
 
 static void on_tick(uv_timer_t *timer)

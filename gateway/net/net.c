@@ -75,7 +75,7 @@ const char *gw_net_address(const struct gw_net *n)
 
 static void tell(struct gw_net *n, unsigned i, uint32_t kind, void *item)
 {
-    gw_mailbox_put(n->loop[i].mailbox, (struct gw_mail){kind, item});
+    gw_mailbox_put(n->loop[i].mailbox, (struct gw_mail){.kind = kind, .item = item});
     gw_mailbox_wake(n->loop[i].mailbox);
 }
 

@@ -62,6 +62,7 @@ struct session {
     bool counted; /* in the gauges */
 
     struct outbox out;
+    size_t waiting_bytes; /* of `out`, as they stand in the gauge: 0 unless blocked */
     struct session *dirty_next;
     uint64_t event_seq; /* the last event that found this session; `set` belongs to it */
     uint32_t set;       /* which rooms of that event matched: deliver.c */
@@ -74,8 +75,7 @@ struct session {
     bool rx_binary;
     uint32_t in_flight;
     struct bucket messages, errors;
-    struct bucket *rates; /* one an action, made at the first action; of rates_policy */
-    const struct gw_policy *rates_policy;
+    struct bucket *rates; /* one an action, made at the first action; forgotten at a reload */
 
     struct session *wheel_next, **wheel_prev; /* wheel_prev NULL: not in the wheel */
     int64_t due_ms;
@@ -124,6 +124,7 @@ struct loop {
     uint32_t nsessions;
 
     struct session *dirty;
+    size_t unflushed_bytes; /* of frames encoded since the last flush */
     struct chunk_pool chunks;
     struct batch batch;
     struct frame *ping;
@@ -163,7 +164,7 @@ int loop_init(struct loop *l, struct gw_net *net, unsigned index, int listen_fd,
               struct gw_err *err);
 void *loop_run(void *arg); /* the thread */
 void loop_enter(struct loop *l); /* takes the time; at each entry from uv or lws */
-void loop_take_mail(struct loop *l);
+bool loop_take_mail(struct loop *l, size_t most); /* true: the mailbox is empty */
 
 /* listener.c */
 int listener_open(const char *listen, char *address, size_t size, struct gw_err *err); /* fd, or -1 */
@@ -196,6 +197,7 @@ void flush_mark(struct session *s);
 void flush_dirty(struct loop *l);
 void flush_writeable(struct session *s);
 void flush_forget(struct session *s);
+void flush_gauge(struct session *s); /* after a change of a blocked session's outbox */
 
 /* wheel.c: time-outs, heartbeats, pings */
 void wheel_schedule(struct session *s);

@@ -46,7 +46,9 @@ void session_free(struct session *s)
     flush_forget(s);
     wheel_remove(s);
     gw_rooms_leave_all(&l->rooms, &s->rooms);
+    s->dead = true;
     outbox_clear(&s->out, &l->chunks);
+    flush_gauge(s);
     if (s->counted)
         gw_metric_add(GW_M_CONNECTIONS, -1);
     l->slot[s->id.slot] = NULL;
@@ -84,6 +86,8 @@ void session_send(struct session *s, struct frame *f)
         return;
     }
     outbox_push(&s->out, &s->loop->chunks, f);
+    if (s->blocked)
+        flush_gauge(s);
     flush_mark(s);
 }
 

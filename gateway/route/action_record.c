@@ -162,7 +162,7 @@ static void put_envelope(const struct gw_action *a, const struct gw_action_input
 int gw_action_build(const struct gw_action *a, const struct gw_action_input *in, struct gw_action_scratch *s,
                     struct gw_action_record *out, struct gw_err *err)
 {
-    size_t at[GW_ACTION_HEADERS_MAX + 1], len[GW_ACTION_HEADERS_MAX + 1];
+    size_t at[GW_ACTION_HEADERS_MAX + 1] = {0}, len[GW_ACTION_HEADERS_MAX + 1] = {0};
     struct gw_action_input input = *in;
     if (!input.data.p)
         input.data = GW_STR("{}");

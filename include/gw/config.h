@@ -52,7 +52,7 @@ struct gw_cfg_issuer {
 
 struct gw_cfg_room {
     struct gw_cfg_text pattern;
-    struct gw_cfg_rules join; /* none given: nobody joins by asking (automatic rooms still work) */
+    struct gw_cfg_rules join; /* none given: nobody joins */
     bool automatic;           /* `auto: true`: joined at welcome, once for each value that the rule's claim has */
 };
 

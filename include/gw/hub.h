@@ -17,7 +17,7 @@
 enum { GW_MAIL_EVENT = 1, GW_MAIL_FIRST_FREE }; /* GW_MAIL_EVENT: item is a struct gw_event, one reference goes along */
 
 struct gw_hub;
-struct gw_hub *gw_hub_new(unsigned nloops, size_t queue_events); /* owned */
+struct gw_hub *gw_hub_new(unsigned nloops, size_t queue_events, size_t queue_bytes); /* owned; bounds of each loop's queue */
 void gw_hub_free(struct gw_hub *h);                              /* after reader and loops have ended */
 unsigned gw_hub_loops(const struct gw_hub *h);
 

@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 struct gw_mailbox;
-struct gw_mailbox *gw_mailbox_new(size_t max); /* owned */
+/* Full at `max` items, or at bytes_max bytes and at least one item. */
+struct gw_mailbox *gw_mailbox_new(size_t max, size_t bytes_max); /* owned */
 void gw_mailbox_free(struct gw_mailbox *m);    /* what is still inside is the caller's to have drained */
 
 /* What gw_mailbox_wake calls, at most once between two drains; set before the first sender starts. Must be safe on any thread. */
@@ -16,6 +17,7 @@ void gw_mailbox_on_wake(struct gw_mailbox *m, void (*wake)(void *arg), void *arg
 /* Items are a kind and a pointer; the mailbox owns neither. */
 struct gw_mail {
     uint32_t kind;
+    uint32_t bytes; /* what it weighs against bytes_max; 0 where that does not matter */
     void *item;
 };
 

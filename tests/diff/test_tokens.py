@@ -1,8 +1,8 @@
 """Three opinions on the same tokens: the gateway's, PyJWT's and libjwt's.
 
-What PyJWT signs, the gateway accepts. What the gateway accepts, PyJWT and libjwt accept too: it may be stricter than they
-are, never laxer. And every attack on the list is refused, whatever the others say. GW_TOKEN_PROBE names the binary made
-of token_probe.c.
+What PyJWT signs, the gateway accepts. What the gateway accepts, PyJWT and libjwt accept too: it may be stricter than
+they are, never laxer. And every attack on the list is refused, whatever the others say. GW_TOKEN_PROBE names the binary
+made of token_probe.c.
 """
 
 import base64
@@ -139,7 +139,8 @@ def test_what_is_minted_is_accepted(keys, alg):
 def mutations(key, rng, count):
     """A good token with something done to it, now and then signed again behind it."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/. %"
-    scraps = ["", "null", "0", "-1", "1e3", '"x"', "[]", "{}", "true", "9" * 25, '"\\u0000"', '"HS256"', ",", "}", "{", '"sub":', "\ufeff"]
+    scraps = ["", "null", "0", "-1", "1e3", "true", "9" * 25, ",", "{", "}", "[]", "{}", "\ufeff"]
+    scraps += ['"x"', '"\\u0000"', '"HS256"', '"sub":']
     for _ in range(count):
         if rng.random() < 0.4:
             token = list(key.sign(good()))
@@ -222,7 +223,8 @@ def attacks(keys):
     raw = base64.urlsafe_b64decode(es_sig + "==")
     der = es.private.sign(f"{eh}.{ec_}".encode(), ec.ECDSA(hashes.SHA256()))
     pss = rs.private.sign(f"{h}.{c}".encode(), padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
-    jwk = {"kty": "oct", "k": b64(b"attacker's secret, 32 bytes long")}
+    own = b"attacker's secret, 32 bytes long"
+    jwk = {"kty": "oct", "k": b64(own)}
     for alg in ("none", "None", "NONE", "nOnE", ""):
         for key in (hs, rs, es):
             head = b64(json.dumps({"alg": alg}))
@@ -234,7 +236,7 @@ def attacks(keys):
     yield "public EC key as secret", es, hmac_with(public_pem(es), '{"alg":"HS256"}', claims)
     yield "public key as secret, alg RS256", rs, hmac_with(public_pem(rs), '{"alg":"RS256"}', claims)
     yield "empty secret", hs, hmac_with(b"", '{"alg":"HS256"}', claims)
-    yield "key brought along", hs, hmac_with(b"attacker's secret, 32 bytes long", json.dumps({"alg": "HS256", "jwk": jwk}), claims)
+    yield "key brought along", hs, hmac_with(own, json.dumps({"alg": "HS256", "jwk": jwk}), claims)
     yield "kid as a path", hs, hmac_with(b"", '{"alg":"HS256","kid":"/dev/null"}', claims)
     yield "PSS instead of PKCS1", rs, f"{h}.{c}.{b64(pss)}"
     yield "wrong key", rs, keys["RS384"].sign_raw('{"alg":"RS256"}', claims)

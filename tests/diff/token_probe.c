@@ -1,9 +1,10 @@
 /* Says of tokens what the gateway and libjwt think of them, and mints some: the C half of test_tokens.py.
  *
  *   token_probe check ALG KEYFILE [ISSUER [AUDIENCE]]    a token a line on standard input; for each, a line
- *                                                        "ok<TAB>user" or "no<TAB>reason", a TAB, and libjwt's "ok" or "no"
+ *                                                        "ok<TAB>user" or "no<TAB>reason", a TAB, and
+ *                                                        libjwt's "ok" or "no"
  *   token_probe mint ALG KEYFILE SUB CLAIMS              prints a token */
-#include "token_kit.h"
+#include "../unit/token_kit.h"
 
 #include "gw/clock.h"
 
@@ -13,7 +14,8 @@
 static bool libjwt_accepts(const char *token, const char *alg, struct gw_str key)
 {
     jwt_t *jwt = NULL;
-    bool ok = jwt_decode(&jwt, token, (const unsigned char *)key.p, (int)key.len) == 0 && jwt_get_alg(jwt) == jwt_str_alg(alg);
+    bool ok = jwt_decode(&jwt, token, (const unsigned char *)key.p, (int)key.len) == 0 &&
+              jwt_get_alg(jwt) == jwt_str_alg(alg);
 
     jwt_free(jwt);
     return ok;

@@ -1,5 +1,6 @@
-/* Fuzzes the reading of JWK sets: a key that is taken must be whole and strong enough, and must refuse a made-up signature. */
-#include "auth_private.h"
+/* Fuzzes the reading of JWK sets: a key that is taken must be whole and strong enough, and must refuse a made-up
+ * signature. */
+#include "../../gateway/auth/auth_private.h"
 
 #include "gw/log.h"
 

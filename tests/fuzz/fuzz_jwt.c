@@ -1,7 +1,7 @@
-/* Fuzzes the check of tokens. Input that begins with 's' is "s<header>\n<claims>": it is signed here, so that the fuzzer gets
- * behind the signature; else, behind its first byte, it is a token as a stranger would send it. What is accepted must hold
- * what the contract promises, and must not be accepted with any byte of it changed. */
-#include "auth_private.h"
+/* Fuzzes the check of tokens. Input that begins with 's' is "s<header>\n<claims>": it is signed here, so that the
+ * fuzzer gets behind the signature; else, behind its first byte, it is a token as a stranger would send it. What is
+ * accepted must hold what the contract promises, and must not be accepted with any byte of it changed. */
+#include "../../gateway/auth/auth_private.h"
 #include "../unit/token_kit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,7 +12,8 @@ static struct gw_verifier *verifier(void)
 
     if (v != NULL)
         return v;
-    v = kit_verifier(&(struct kit_issuer){.algorithms = "HS256", .key = kit_text_file("secret", KIT_SECRET)}, 1, 0, NULL);
+    v = kit_verifier(&(struct kit_issuer){.algorithms = "HS256", .key = kit_text_file("secret", KIT_SECRET)}, 1, 0,
+                     NULL);
     kit_check(v != NULL, "no verifier");
     kit_clean();
     return v;

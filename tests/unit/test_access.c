@@ -1,5 +1,5 @@
 /* Identities, rules and rooms: who may join what, and what is joined for whom. */
-#include "auth_private.h"
+#include "../../gateway/auth/auth_private.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

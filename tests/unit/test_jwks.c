@@ -1,5 +1,5 @@
 /* JWK sets: what is taken, what is passed over, and which key a token gets. */
-#include "auth_private.h"
+#include "../../gateway/auth/auth_private.h"
 #include "token_kit.h"
 
 #include <setjmp.h>
@@ -262,9 +262,10 @@ static struct gw_verifier *verifier_of(const char *const *jwks, size_t n, const 
 
 static void test_choice(void **state)
 {
-    char *a = kit_jwk(rsa, ",\"kid\":\"a\""), *b = kit_jwk(ec256, ",\"kid\":\"b\",\"use\":\"sig\""), *c = kit_jwk(ec384, "");
-    struct gw_verifier *v = verifier_of((const char *[]){a, b, c, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AA\"}"}, 4,
-                                        "RS256,ES256,ES384");
+    static const char okp[] = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AA\"}";
+    char *a = kit_jwk(rsa, ",\"kid\":\"a\""), *b = kit_jwk(ec256, ",\"kid\":\"b\",\"use\":\"sig\"");
+    char *c = kit_jwk(ec384, "");
+    struct gw_verifier *v = verifier_of((const char *[]){a, b, c, okp}, 4, "RS256,ES256,ES384");
 
     (void)state;
     expect(v, kit_token("RS256", rsa, GW_STR(""), "{\"alg\":\"RS256\",\"kid\":\"a\"}", GOOD), NULL);
@@ -272,9 +273,12 @@ static void test_choice(void **state)
     expect(v, kit_token("RS256", rsa, GW_STR(""), "{\"alg\":\"RS256\"}", GOOD), NULL); /* the only one that fits */
     expect(v, kit_token("ES384", ec384, GW_STR(""), "{\"alg\":\"ES384\"}", GOOD), NULL);
     expect(v, kit_token("RS256", rsa, GW_STR(""), "{\"alg\":\"RS256\",\"kid\":\"c\"}", GOOD), "no key for kid \"c\"");
-    expect(v, kit_token("RS256", rsa, GW_STR(""), "{\"alg\":\"RS256\",\"kid\":\"b\"}", GOOD), "no key for kid \"b\" with alg RS256");
-    expect(v, kit_token("ES256", ec256, GW_STR(""), "{\"alg\":\"ES256\",\"kid\":\"a\"}", GOOD), "no key for kid \"a\" with alg ES256");
-    expect(v, kit_token("RS512", rsa, GW_STR(""), "{\"alg\":\"RS512\",\"kid\":\"a\"}", GOOD), "no key for kid \"a\" with alg RS512");
+    expect(v, kit_token("RS256", rsa, GW_STR(""), "{\"alg\":\"RS256\",\"kid\":\"b\"}", GOOD),
+           "no key for kid \"b\" with alg RS256");
+    expect(v, kit_token("ES256", ec256, GW_STR(""), "{\"alg\":\"ES256\",\"kid\":\"a\"}", GOOD),
+           "no key for kid \"a\" with alg ES256");
+    expect(v, kit_token("RS512", rsa, GW_STR(""), "{\"alg\":\"RS512\",\"kid\":\"a\"}", GOOD),
+           "no key for kid \"a\" with alg RS512");
     /* a key without a kid is not for tokens that name one */
     expect(v, kit_token("ES384", ec384, GW_STR(""), "{\"alg\":\"ES384\",\"kid\":\"x\"}", GOOD), "no key for kid \"x\"");
     expect(v, kit_token("ES384", ec256, GW_STR(""), "{\"alg\":\"ES384\"}", GOOD), "signature is not right");

@@ -1,5 +1,5 @@
-/* Makes keys, tokens good and bad, and configurations for the tests of auth. Signs with OpenSSL by hand, so that a token can
- * be wrong in any way; keys are made anew at each run. One thread. */
+/* Makes keys, tokens good and bad, and configurations for the tests of auth. Signs with OpenSSL by hand, so that a
+ * token can be wrong in any way; keys are made anew at each run. One thread. */
 #ifndef GW_TOKEN_KIT_H
 #define GW_TOKEN_KIT_H
 
@@ -53,7 +53,8 @@ static inline size_t kit_sign_hmac(const char *alg, struct gw_str secret, struct
 {
     unsigned n = 0;
 
-    kit_check(HMAC(kit_md(alg), secret.p, (int)secret.len, (const unsigned char *)text.p, text.len, sig, &n) != NULL, "HMAC");
+    HMAC(kit_md(alg), secret.p, (int)secret.len, (const unsigned char *)text.p, text.len, sig, &n);
+    kit_check(n > 0, "HMAC");
     return n;
 }
 
@@ -87,7 +88,8 @@ static inline int kit_coord(EVP_PKEY *key)
 }
 
 /* Signs `header.claims` (JSON texts, encoded here) the way `alg` asks, whatever the header says. Owned. */
-static inline char *kit_token(const char *alg, EVP_PKEY *key, struct gw_str secret, const char *header, const char *claims)
+static inline char *kit_token(const char *alg, EVP_PKEY *key, struct gw_str secret, const char *header,
+                              const char *claims)
 {
     unsigned char sig[2048];
     struct gw_buf out;
@@ -142,7 +144,8 @@ static inline char *kit_pem_file(const char *name, EVP_PKEY *key, bool private_k
     char *p, *path;
     long n;
 
-    kit_check(private_key ? PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) : PEM_write_bio_PUBKEY(bio, key),
+    kit_check((private_key ? PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)
+                           : PEM_write_bio_PUBKEY(bio, key)) == 1,
               "PEM");
     n = BIO_get_mem_data(bio, &p);
     path = kit_file(name, p, (size_t)n);
@@ -190,7 +193,8 @@ struct kit_issuer {
 };
 
 /* A verifier of these issuers, leeway 5 s. NULL with err. */
-static inline struct gw_verifier *kit_verifier(const struct kit_issuer *issuers, size_t n, int64_t cache, struct gw_err *err)
+static inline struct gw_verifier *kit_verifier(const struct kit_issuer *issuers, size_t n, int64_t cache,
+                                               struct gw_err *err)
 {
     struct gw_config cfg = {.auth_leeway_s = 5, .auth_cache_entries = cache, .nissuers = n};
     struct gw_cfg_issuer list[8] = {0};
