@@ -116,7 +116,6 @@ static void add_metrics(void *arg, struct gw_buf *out)
 static void on_kafka_state(void *arg, enum gw_kafka_state state)
 {
     struct app *app = arg;
-    GW_LOG(state == GW_KAFKA_DOWN ? GW_LOG_WARN : GW_LOG_INFO, "kafka.state", GW_KS("state", state_name(state)));
     gw_net_kafka_state(app->net, state);
 }
 

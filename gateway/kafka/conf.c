@@ -138,9 +138,9 @@ static void add_producer(struct settings *s, const struct gw_config *cfg)
     set(s, "enable.idempotence", "true");
     set(s, "acks", "all");
     set(s, "linger.ms", "0"); /* what comes while a request is under way shares the next one */
-    set_int(s, "message.timeout.ms", cfg->actions_timeout_ms);
+    set_int(s, "message.timeout.ms", cfg->producer_timeout_ms);
     set_int(s, "retries", max_i64(1, cfg->kafka_retries)); /* idempotence refuses 0 */
-    set_int(s, "queue.buffering.max.messages", cfg->actions_queue + 10000);
+    set_int(s, "queue.buffering.max.messages", cfg->producer_queue + 10000);
     set_int(s, "queue.buffering.max.kbytes", 262144);
     set(s, "partitioner", "murmur2_random"); /* the same key goes where the Java clients put it */
 }

@@ -62,7 +62,7 @@ static void unlink_pending(struct gw_producer *p, struct pending *e)
 
 static struct pending *pending_new(struct gw_producer *p, const struct gw_produce *rec, enum kind kind)
 {
-    size_t max = kind == ACTION ? (size_t)p->cfg->actions_queue : GW_DLT_PENDING_MAX;
+    size_t max = kind == ACTION ? (size_t)p->cfg->producer_queue : GW_DLT_PENDING_MAX;
     struct pending *e = gw_alloc(sizeof(*e));
     *e = (struct pending){.done = rec->done, .arg = rec->arg, .kind = kind, .generation = p->generation};
     pthread_mutex_lock(&p->lock);

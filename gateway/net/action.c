@@ -130,7 +130,7 @@ static struct pending *new_pending(struct request *r)
         return p;
     }
     copy(p->event_id, sizeof(p->event_id), r->m->key);
-    if (p->loop->net->cfg->actions_idempotency_entries == 0)
+    if (p->loop->net->cfg->producer_idempotency_entries == 0)
         return p;
     struct gw_str user = gw_identity_user(r->s->who);
     gw_buf_addf(&p->key, "%zu:", user.len); /* the length keeps users and names apart */
@@ -276,8 +276,6 @@ void action_request(struct session *s, const struct gw_message *m)
     enum gw_error_code code;
     if (produce(&r, p, &code, &err))
         return;
-    if (code == GW_ERROR_UNAVAILABLE)
-        gw_metric_add(GW_M_LIMIT_ACTIONS, 1);
     p->retry = code == GW_ERROR_UNAVAILABLE;
     copy(p->error, sizeof(p->error), gw_str_of(err.text));
     if (code == GW_ERROR_UNAVAILABLE) {

@@ -20,6 +20,8 @@ static size_t put_header(unsigned char *at, enum frame_opcode opcode, size_t len
 
 struct frame *frame_new(enum frame_opcode opcode, struct gw_str a, struct gw_str b)
 {
+    if (opcode == FRAME_PING && a.len + b.len == 0) /* libwebsockets tells nobody of a pong without a payload (ops-ws.c) */
+        a = GW_STR(".");
     struct frame *f = malloc(sizeof(*f) + 10 + a.len + b.len);
     if (!f)
         abort();

@@ -13,7 +13,7 @@ struct frame {
 
 enum frame_opcode { FRAME_TEXT = 1, FRAME_CLOSE = 8, FRAME_PING = 9 };
 
-/* One reference, the caller's. The payload is `a` followed by `b`. */
+/* One reference, the caller's. The payload is `a` followed by `b`; a ping always has one. */
 struct frame *frame_new(enum frame_opcode opcode, struct gw_str a, struct gw_str b);
 struct frame *frame_text(const struct gw_buf *b);
 struct frame *frame_close(unsigned code, const char *reason);

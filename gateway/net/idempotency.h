@@ -1,5 +1,5 @@
 /* Answers to actions by idempotency key: a key that is sent again gets the answer of the first time, on whichever loop it comes. Bounded by
- * actions.idempotency_entries, the oldest answers go first. Shared by all loops and the producer's thread, under one lock. */
+ * producer.idempotency_entries, the oldest answers go first. Shared by all loops and the producer's thread, under one lock. */
 #ifndef GW_IDEMPOTENCY_H
 #define GW_IDEMPOTENCY_H
 

@@ -52,7 +52,7 @@ struct gw_net *gw_net_start(const struct gw_net_init *init, struct gw_err *err)
     n->calls = init->calls;
     n->nloops = gw_net_loops(init->cfg);
     n->loop = gw_alloc(n->nloops * sizeof(*n->loop));
-    n->idempotency = idempotency_new((size_t)init->cfg->actions_idempotency_entries);
+    n->idempotency = idempotency_new((size_t)init->cfg->producer_idempotency_entries);
     pthread_mutex_init(&n->lock, NULL);
     pthread_cond_init(&n->changed, NULL);
     if (getrandom(&n->node_id, sizeof(n->node_id), 0) < 0)

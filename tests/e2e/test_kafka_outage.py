@@ -1,0 +1,172 @@
+"""Kafka goes away and comes back: stopped, killed, or not there yet. Clients stay; nothing is lost, nothing comes twice.
+
+One broker for the whole file, stopped and started by its tests. The gateway looks every 100 ms and has a grace of 300 ms.
+"""
+import json
+import time
+
+import pytest
+from conftest import start_cluster
+from lib import real
+
+pytestmark = pytest.mark.kafka
+
+ACTION_SECONDS = 1
+
+
+@pytest.fixture(scope="module")
+def broker():
+    cluster = start_cluster(properties={"auto.create.topics.enable": "false"})
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def there(broker):
+    """The broker, running at the test's beginning."""
+    if not broker.node(1).running:
+        broker.start()
+    return broker
+
+
+@pytest.fixture
+def start(sluice, keys):
+    def starter(broker, t, said):
+        back = {"topics": said, "event": "{value.eventType}", "rooms": "{value.metadata.room}"}
+        return sluice(real.config(broker.brokers, keys.issuer(), [real.route(t), back], [real.action(said)],
+                                  producer={"timeout_ms": ACTION_SECONDS * 1000}))
+    return starter
+
+
+def readiness(gateway):
+    answer = gateway.get("/readyz")
+    return answer.status, json.loads(answer.body)["kafka"]
+
+
+def assert_down(gateway, clients, since):
+    """Not before the grace is over, soon afterwards: told once to everybody, not ready, alive."""
+    for client in clients:
+        client.recv_until({"type": "status", "kafka": "down"}, 10)
+    took = time.monotonic() - since
+    print(f"told after {took:.2f} s")
+    assert 0.3 <= took < 6
+    assert readiness(gateway) == (503, "down") and gateway.get("/healthz").status == 200
+    assert gateway.metrics()["sluice_kafka_up"] == 0
+
+
+def assert_up(gateway, clients, downs=1):
+    for client in clients:
+        client.recv_until({"type": "status", "kafka": "up"}, 15)
+    gateway.wait_ready()
+    assert readiness(gateway) == (200, "up") and gateway.metrics()["sluice_kafka_up"] == 1
+    for client in clients:
+        statuses = [m["kafka"] for m in client.messages if m["type"] == "status"]
+        assert statuses[-2 * downs:] == ["down", "up"] * downs and client.close_info is None, statuses
+
+
+def assert_unavailable(client, number):
+    began = time.monotonic()
+    answer = client.action("say", "room:a", {"text": f"lost {number}"}, key=f"lost-{number}")
+    took = time.monotonic() - began
+    assert (answer["type"], answer["code"], answer["retry"]) == ("error", "unavailable", True), answer
+    assert took < ACTION_SECONDS + 3, f"answered after {took:.1f} s"
+
+
+def run_through(gateway, broker, clients, t, said, end, starts_down=False):
+    """An outage by end(): all that this file promises, with events right before it and right behind it."""
+    broker.records.produce_many(t, [(None, real.value("nobody", n)) for n in range(20)])
+    ack = clients[0].action("say", "room:a", {"text": "before"}, key="before-1")
+    assert ack["type"] == "ack"
+    records = broker.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(300)])
+    since = time.monotonic()
+    end()
+    assert_down(gateway, clients, since)
+    assert_unavailable(clients[0], 1)
+    again = clients[1].action("say", "room:a", {"text": "before"}, key="before-1")
+    assert (again["type"], again["code"]) == ("error", "unavailable"), "another user's key is another key"
+    assert clients[0].action("say", "room:a", {"text": "before"}, key="before-1")["offset"] == ack["offset"], "answered from memory"
+    late = gateway.connect(clients[0].late_token)
+    late.recv_until({"type": "status", "kafka": "down"})
+    assert late.join("room:a")["type"] == "joined"
+    broker.start()
+    records += broker.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(300, 500)], timeout=30)
+    assert_up(gateway, clients)
+    for client in clients:
+        real.assert_all(client, records, "around the outage", topic=t)
+    real.assert_all(late, records[300:], "joined during the outage", topic=t)
+    ack = clients[0].action("say", "room:a", {"text": "lost 1"}, key="lost-1")
+    assert ack["type"] == "ack" and ack["eventId"] == "lost-1"
+    for client in clients + [late]:
+        client.wait_for(lambda m, a=ack: m["type"] == "event" and real.place(m) == real.place(a), 10)
+    lost = [r for r in broker.records.consume_all(said) if r.json()["eventId"] == "lost-1"]
+    print(f"the action that was unavailable is on Kafka {len(lost)} times")
+    assert len(lost) == 1, "while no broker was there it cannot have been written"
+    assert gateway.metrics().get_sum("sluice_offset_resets_total") == 0
+
+
+@pytest.fixture
+def outage(start, there, unique, token):
+    """outage(end): a gateway with three members goes through it."""
+    def go(end):
+        t, said = there.records.create_topic(unique("t"), 3), there.records.create_topic(unique("said"), 1)
+        gateway = start(there, t, said).wait_ready()
+        clients = [real.members(gateway, token(u), ["room:a"]) for u in ("u1", "u2", "u3")]
+        clients[0].late_token = token("u4")
+        run_through(gateway, there, clients, t, said, end)
+        return gateway
+    return go
+
+
+def test_broker_is_stopped_and_started(outage, there):
+    outage(there.stop)
+
+
+def test_broker_is_killed_and_started(outage, there):
+    outage(there.kill)
+
+
+def test_a_short_outage_is_not_shown(start, there, unique, token, keys, sluice):
+    """Back within the grace: nobody is told anything, nothing is lost."""
+    t = there.records.create_topic(unique("t"), 2)
+    gateway = sluice(real.config(there.brokers, keys.issuer(), [real.route(t)], kafka={"down_grace_ms": 60000})).wait_ready()
+    client = real.members(gateway, token("u1"), ["room:a"])
+    records = broker_records = there.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(50)])
+    there.restart()
+    records = broker_records + there.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(50, 100)], timeout=30)
+    real.assert_all(client, records, "around the restart")
+    assert not [m for m in client.messages if m["type"] == "status" and m["kafka"] == "down"]
+    assert gateway.get("/readyz").status == 200
+
+
+def test_gateway_starts_while_kafka_is_away(start, there, unique, token):
+    t, said = there.records.create_topic(unique("t"), 2), there.records.create_topic(unique("said"), 1)
+    old = there.records.produce(t, real.value("a", -1))
+    there.stop()
+    since = time.monotonic()
+    gateway = start(there, t, said)
+    clients = [real.members(gateway, token(u), ["room:a"]) for u in ("u1", "u2")]
+    assert_down(gateway, clients, min(since, time.monotonic() - 0.3))
+    assert_unavailable(clients[0], 1)
+    there.start()
+    assert_up(gateway, clients)
+    records = there.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(40)])
+    for client in clients:
+        real.assert_all(client, records, f"behind offset {old.offset}", topic=t)
+        statuses = [m["kafka"] for m in client.messages if m["type"] == "status"]
+        assert statuses == ["down", "up"], "told once"
+    assert clients[0].action("say", "room:a", {"text": "now"})["type"] == "ack"
+
+
+def test_gateway_ends_in_time_while_kafka_is_away(start, there, unique, token):
+    t, said = there.records.create_topic(unique("t"), 1), there.records.create_topic(unique("said"), 1)
+    gateway = start(there, t, said).wait_ready()
+    client = real.members(gateway, token("u1"), ["room:a"])
+    there.kill()
+    client.send({"type": "action", "id": "waits", "name": "say", "room": "room:a", "data": {"text": "?"}})
+    began = time.monotonic()
+    gateway.stop(timeout=15)
+    took = time.monotonic() - began
+    print(f"ended after {took:.1f} s")
+    answer = client.wait_for({"id": "waits"})
+    assert (answer["code"], answer["retry"]) == ("unavailable", True), "no action is left without an answer"
+    assert client.wait_closed().code == 1012
