@@ -13,9 +13,9 @@ import sys
 import csource
 
 RANK = {"base": 0, "model": 1, "config": 2, "route": 3, "auth": 3, "hub": 4, "kafka": 5, "net": 6, "app": 7}
-HEADERS = {"json_inner.h": "base", "action.h": "route", "metrics.h": "base"}  # what names alone do not tell
+HEADERS = {"json_inner.h": "base", "action.h": "route", "metrics.h": "base", "rooms.h": "hub"}  # what names alone do not tell
 LIBRARIES = {"librdkafka/": {"kafka"}, "libwebsockets.h": {"net"}, "yaml.h": {"config"}, "jwt.h": {"auth"},
-             "json-c/": {"model", "route"}}
+             "json-c/": {"kafka"}}  # json-c: librdkafka's statistics; see docs/decisions
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
 
 
