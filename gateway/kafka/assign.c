@@ -93,19 +93,28 @@ static bool change(struct gw_reader *r, rd_kafka_topic_partition_list_t *list, b
     return false;
 }
 
-/* Unassigns what is dropped, and what is being read and starts anew. */
+/* What Kafka no longer has stays in librdkafka's assignment until it is back: taken out of it while it is missing, version 2.0
+ * loses a reference to the broker, and hangs at its end. Records of it find no partition here. */
+static rd_kafka_topic_partition_list_t *assignment(struct gw_reader *r)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    return rd_kafka_assignment(r->rk, &list) == RD_KAFKA_RESP_ERR_NO_ERROR ? list : rd_kafka_topic_partition_list_new(0);
+}
+
+/* Unassigns what is dropped, and what is assigned and starts anew. */
 static void stop_reading(struct gw_reader *r, const struct gw_notes *orders)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8), *now = assignment(r);
     for (const struct gw_note *n = orders->first; n; n = n->next) {
         struct gw_part *p = gw_assign_find(r, n->topic, n->partition);
-        if (!p)
-            continue;
-        rd_kafka_topic_partition_list_add(list, n->topic, n->partition);
-        part_remove(r, p);
+        if (p)
+            part_remove(r, p);
+        if (n->kind != GW_NOTE_FORGET && now->cnt > 0 && rd_kafka_topic_partition_list_find(now, n->topic, n->partition))
+            rd_kafka_topic_partition_list_add(list, n->topic, n->partition);
     }
     change(r, list, false);
     rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_topic_partition_list_destroy(now);
 }
 
 static void start_reading(struct gw_reader *r, const struct gw_notes *orders)

@@ -38,6 +38,13 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
         GW_LOG(GW_LOG_DEBUG, "kafka.log", GW_KS("client", name), GW_KS("facility", fac), GW_KS("text", text));
 }
 
+/* Connections that fail are logged by librdkafka itself; topics that are gone, by the watcher, once. */
+static bool said_elsewhere(int err)
+{
+    return err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || err == RD_KAFKA_RESP_ERR__RESOLVE ||
+           err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
     struct gw_kafka_client *c = opaque;
@@ -48,8 +55,11 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
         atomic_store(&c->fatal, true);
         return;
     }
-    GW_LOG(GW_LOG_WARN, "kafka.error", GW_KS("client", c->name), GW_KS("error", rd_kafka_err2name((rd_kafka_resp_err_t)err)),
-           GW_KS("text", reason));
+    const char *name = rd_kafka_err2name((rd_kafka_resp_err_t)err);
+    if (said_elsewhere(err))
+        GW_LOG(GW_LOG_DEBUG, "kafka.error", GW_KS("client", c->name), GW_KS("error", name), GW_KS("text", reason));
+    else
+        GW_LOG(GW_LOG_WARN, "kafka.error", GW_KS("client", c->name), GW_KS("error", name), GW_KS("text", reason));
 }
 
 static int on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque)

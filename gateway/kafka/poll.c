@@ -93,7 +93,8 @@ static void route(struct gw_reader *r, struct gw_part *p, const rd_kafka_message
 {
     struct gw_record rec;
     struct gw_routed routed;
-    struct gw_err err = {0};
+    struct gw_err err;
+    err.set = false;
     fill_record(r, p, m, &rec);
     if (!p->topic->routes)
         p->topic->routes = gw_topic_routes_new(r->routes_now, p->topic->name);

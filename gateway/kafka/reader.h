@@ -18,6 +18,7 @@
 enum gw_note_kind {
     GW_NOTE_START,   /* order: read the partition from `offset` on (from there again where it is being read) */
     GW_NOTE_DROP,    /* order: read it no more */
+    GW_NOTE_FORGET,  /* order: the same where Kafka no longer has it */
     GW_NOTE_RESET,   /* report: Kafka has no `offset` in this partition, nothing is fetched until it is started again */
     GW_NOTE_REFUSED, /* report: could not be started at `offset` */
     GW_NOTE_STRANGE, /* report: Kafka denies the topic or partition; a look at the topics is due */

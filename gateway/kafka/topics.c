@@ -40,11 +40,12 @@ struct gw_watch_part *gw_watch_find(struct gw_watch *w, const char *topic, int32
 
 /* ---- the table ---- */
 
-static void drop_parts(struct gw_watch *w, struct gw_watch_topic *t)
+/* kind: DROP or FORGET */
+static void drop_parts(struct gw_watch *w, struct gw_watch_topic *t, enum gw_note_kind kind)
 {
     for (int32_t i = 0; i < t->nparts; i++)
         if (t->parts[i].given)
-            gw_watch_order(w, GW_NOTE_DROP, t->name, i, -1);
+            gw_watch_order(w, kind, t->name, i, -1);
     free(t->parts);
     t->parts = NULL;
     t->nparts = 0;
@@ -147,7 +148,7 @@ static bool rejudge(struct gw_watch *w, struct gw_watch_topic *t)
     t->wanted = wants(w, t->name);
     if (t->wanted)
         return false;
-    drop_parts(w, t);
+    drop_parts(w, t, GW_NOTE_DROP);
     t->from = GW_FROM_END; /* should it be wanted again */
     if (w->by_list)
         return false;
@@ -189,7 +190,7 @@ static void take_present(struct gw_watch *w, struct gw_watch_topic *t, const rd_
         if (++t->misses < MISSES_MAX)
             return;
         GW_LOG(GW_LOG_WARN, "topic.made_again", GW_KS("topic", t->name), GW_KI("partitions", m->partition_cnt));
-        drop_parts(w, t);
+        drop_parts(w, t, GW_NOTE_FORGET);
     }
     t->misses = 0;
     if (m->partition_cnt > t->nparts)
@@ -205,7 +206,7 @@ static bool take_absent(struct gw_watch *w, struct gw_watch_topic *t)
         if (++t->misses < MISSES_MAX)
             return false;
         GW_LOG(GW_LOG_WARN, "topic.gone", GW_KS("topic", t->name), GW_KI("partitions", t->nparts));
-        drop_parts(w, t);
+        drop_parts(w, t, GW_NOTE_FORGET);
     }
     t->misses = 0;
     t->from = GW_FROM_BEGINNING;

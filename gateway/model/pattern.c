@@ -48,8 +48,8 @@ static uint32_t next_code_point(struct gw_str s, size_t *i)
 
 static bool fit(uint32_t cp)
 {
-    if (cp <= 0x20 || cp == 0x7f)
-        return false;
+    if (cp < 0x7f) /* nearly all of them */
+        return cp > 0x20;
     for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++)
         if (cp >= unfit[i].first && cp <= unfit[i].last)
             return false;

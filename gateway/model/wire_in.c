@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ID_BYTES_MAX 66 /* 64 characters and two quotes */
+#define ID_BYTES_MAX 66 /* 64 as they are written, and two quotes */
 #define NAME_BYTES_MAX 128
 #define KEY_BYTES_MAX 128
 
@@ -72,7 +72,7 @@ static int set_id(struct gw_message *m, const struct gw_json_val *v, enum gw_err
         m->id = v->raw;
         return 0;
     }
-    gw_err_set(err, "id: expected an integer or a string of at most 64 characters");
+    gw_err_set(err, "id: expected an integer or a string of at most 64 bytes");
     return bad(code, GW_ERROR_BAD_FIELD);
 }
 
@@ -139,16 +139,16 @@ static int set_member(struct gw_wire *w, struct gw_message *out, struct gw_str k
     return bad(code, GW_ERROR_BAD_FIELD);
 }
 
-/* The scanner counts nesting; its text tells "too deep" from other faults. */
-static int scan(struct gw_wire *w, struct gw_str text, enum gw_error_code *code, struct gw_err *err)
+/* Leaves the object without the white space in front. The scanner counts nesting; its text tells "too deep" from other
+ * faults. */
+static int scan(struct gw_wire *w, struct gw_str *text, enum gw_error_code *code, struct gw_err *err)
 {
     struct gw_json_opts opts = {.depth_max = w->depth_max, .unique_keys = true};
-    if (gw_json_scan(text, &opts, NULL, NULL, err) != 0)
-        return bad(code, strstr(err->text, "deep") ? GW_ERROR_TOO_DEEP : GW_ERROR_BAD_MESSAGE);
-    size_t first = 0;
-    while (first < text.len && strchr(" \t\r\n", text.p[first]))
-        first++;
-    if (first == text.len || text.p[first] != '{') {
+    if (gw_json_scan(*text, &opts, NULL, NULL, err) != 0)
+        return bad(code, err && strstr(err->text, "deep") ? GW_ERROR_TOO_DEEP : GW_ERROR_BAD_MESSAGE);
+    while (strchr(" \t\r\n", *text->p)) /* a value is there: it was scanned */
+        text->p++, text->len--;
+    if (*text->p != '{') {
         gw_err_set(err, "expected a JSON object");
         return bad(code, GW_ERROR_BAD_MESSAGE);
     }
@@ -159,7 +159,7 @@ int gw_wire_parse(struct gw_wire *w, struct gw_str text, struct gw_message *out,
                   struct gw_err *err)
 {
     *out = (struct gw_message){0};
-    if (scan(w, text, code, err) != 0)
+    if (scan(w, &text, code, err) != 0)
         return -1;
     struct gw_json_val v;
     struct gw_str key;

@@ -1,8 +1,12 @@
 /* Frames, encoded. Servers do not mask (RFC 6455 section 5.1). */
 #include "frame.h"
 
+#include "gw/json.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+#define REASON_BYTES_MAX 123 /* a control frame has 125, the code takes two */
 
 static size_t put_header(unsigned char *at, enum frame_opcode opcode, size_t len)
 {
@@ -43,8 +47,10 @@ struct frame *frame_text(const struct gw_buf *b)
 struct frame *frame_close(unsigned code, const char *reason)
 {
     char head[2] = {(char)(code >> 8), (char)(code & 0xFF)};
-    size_t n = strlen(reason);
-    return frame_new(FRAME_CLOSE, (struct gw_str){head, 2}, (struct gw_str){reason, n > 123 ? 123 : n});
+    struct gw_str text = {reason, strnlen(reason, REASON_BYTES_MAX)};
+    while (!gw_utf8_valid(text)) /* cut inside a character: RFC 6455 section 5.5.1 wants UTF-8 */
+        text.len--;
+    return frame_new(FRAME_CLOSE, (struct gw_str){head, 2}, text);
 }
 
 void frame_unref(struct frame *f)

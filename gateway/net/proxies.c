@@ -96,28 +96,54 @@ static struct gw_str trim(struct gw_str s)
     return s;
 }
 
-/* Cuts the last element off a comma-separated list. */
-static struct gw_str last_element(struct gw_str *list)
+/* Whether the byte at i begins or ends a quoted-string: one behind a backslash stands for itself (RFC 9110 section 5.6.4). */
+static bool is_quote(struct gw_str s, size_t i)
 {
-    const char *comma = memrchr(list->p, ',', list->len);
-    struct gw_str e = comma ? (struct gw_str){comma + 1, (size_t)(list->p + list->len - comma - 1)} : *list;
-    list->len = comma ? (size_t)(comma - list->p) : 0;
+    size_t slashes = 0;
+    while (slashes < i && s.p[i - slashes - 1] == '\\')
+        slashes++;
+    return s.p[i] == '"' && slashes % 2 == 0;
+}
+
+/* Cuts the last element off a comma-separated list. Read from the right, where the nearest proxy wrote: quotes that a client
+ * left open further left do no harm, and a comma that a proxy has quoted does not split its element. */
+static struct gw_str last_element(struct gw_str *list, bool has_quotes)
+{
+    size_t i = list->len;
+    for (bool inside = false; i > 0 && (inside || list->p[i - 1] != ','); i--)
+        if (has_quotes && is_quote(*list, i - 1))
+            inside = !inside;
+    struct gw_str e = {list->p + i, list->len - i};
+    list->len = i > 0 ? i - 1 : 0;
     return trim(e);
+}
+
+/* Cuts the first pair off an element of Forwarded. */
+static struct gw_str first_pair(struct gw_str *element)
+{
+    size_t i = 0;
+    for (bool inside = false; i < element->len && (inside || element->p[i] != ';'); i++)
+        if (is_quote(*element, i))
+            inside = !inside;
+    struct gw_str pair = {element->p, i};
+    size_t used = i < element->len ? i + 1 : i;
+    *element = (struct gw_str){element->p + used, element->len - used};
+    return trim(pair);
 }
 
 /* The node of `for=` in one element of Forwarded: RFC 7239 section 4. Absent where there is none. */
 static struct gw_str forwarded_for(struct gw_str element)
 {
     while (element.len) {
-        const char *semi = memchr(element.p, ';', element.len);
-        struct gw_str pair = trim((struct gw_str){element.p, semi ? (size_t)(semi - element.p) : element.len});
-        if (pair.len > 4 && strncasecmp(pair.p, "for=", 4) == 0) {
-            pair = (struct gw_str){pair.p + 4, pair.len - 4};
-            if (pair.len >= 2 && *pair.p == '"')
-                pair = (struct gw_str){pair.p + 1, pair.len - 2};
-            return pair;
-        }
-        element = semi ? (struct gw_str){semi + 1, (size_t)(element.p + element.len - semi - 1)} : (struct gw_str){0};
+        struct gw_str pair = first_pair(&element);
+        if (pair.len <= 4 || strncasecmp(pair.p, "for=", 4) != 0)
+            continue;
+        struct gw_str node = {pair.p + 4, pair.len - 4};
+        if (*node.p != '"')
+            return node;
+        if (node.len < 2 || node.p[node.len - 1] != '"')
+            break;
+        return (struct gw_str){node.p + 1, node.len - 2};
     }
     return (struct gw_str){0};
 }
@@ -127,7 +153,8 @@ static bool parse_node(struct gw_str node, struct in6_addr *out)
 {
     if (node.len && *node.p == '[') {
         const char *end = memchr(node.p, ']', node.len);
-        return end && parse_address((struct gw_str){node.p + 1, (size_t)(end - node.p - 1)}, out);
+        bool ends = end && (end + 1 == node.p + node.len || end[1] == ':');
+        return ends && parse_address((struct gw_str){node.p + 1, (size_t)(end - node.p - 1)}, out);
     }
     const char *colon = node.len ? memchr(node.p, ':', node.len) : NULL;
     if (colon && colon == memrchr(node.p, ':', node.len))
@@ -145,7 +172,7 @@ void gw_proxies_client(const struct gw_proxies *p, struct gw_str peer, struct gw
     }
     struct gw_str list = header;
     while (list.len && is_proxy(p, &at)) {
-        struct gw_str e = last_element(&list);
+        struct gw_str e = last_element(&list, is_forwarded);
         if (!parse_node(is_forwarded ? forwarded_for(e) : e, &next))
             break;
         at = next;

@@ -94,8 +94,8 @@ const char *event_name_fault(struct gw_str name);
 int route_compile(struct route *rt, const struct gw_cfg_route *cfg, struct gw_err *err);
 void route_fini(struct route *rt);
 
-/* Whether the route is for this topic: its entry, or NULL. Where that is a regex, m (NULL or groups_max + 1 of them) gets the
- * match. */
+/* Whether the route is for this topic: its entry, or NULL. Where that is a regex, m (NULL or groups_max + 1 of them)
+ * gets the match. */
 const struct route_topic *route_find_topic(const struct gw_routes *r, const struct route *rt, const char *topic,
                                            regmatch_t *m);
 
@@ -108,7 +108,8 @@ struct path_plan {
     size_t nmany; /* how many of them have [*] */
 };
 
-/* slots[i][k]: where path k of route i is in the set. Each is owned by the caller. -1 with err: more paths than a set can have. */
+/* slots[i][k]: where path k of route i is in the set; slots may be NULL, its elements are owned by the caller, on failure
+ * too. -1 with err: more paths than a set can have. */
 int path_plan_make(struct path_plan *plan, const struct route *const *routes, size_t n, uint16_t **slots,
                    struct gw_err *err);
 void path_plan_fini(struct path_plan *plan);
@@ -117,8 +118,8 @@ struct bound_route {
     const struct route *route;
     struct gw_str *captures; /* groups_max + 1; absent: the group took no part in the match */
     uint16_t *slots;         /* the route's paths in the topic's plan */
-    /* Only where other routes of the topic have [*] paths that this one has not: its own paths alone, for the rare value whose
-     * arrays, perhaps theirs, do not fit into the scratch. */
+    /* Only where other routes of the topic have [*] paths that this one has not: its own paths alone, for the rare value
+     * whose arrays, perhaps theirs, do not fit into the scratch. */
     struct path_plan own;
     uint16_t *own_slots; /* NULL: there is no such plan */
 };

@@ -56,8 +56,8 @@ bool gw_route_reason_is_dlt(enum gw_route_reason r);
  * A ^regex is anchored at its start alone. It never means topics that end in kafka.dlt_suffix, nor __consumer_offsets and
  * __transaction_state: exact names only get those. */
 struct gw_routes;
-/* Owned; cfg is not needed afterwards. Errors carry file:line of the piece ("learning.yaml:12: routes[0].rooms[1]: {valeu.x}: unknown
- * reference; expected value., key, ..."). {topic.N} must be there for every topic of its route. */
+/* Owned; cfg is not needed afterwards. Errors carry file:line of the piece ("learning.yaml:12: routes[0].rooms[1]:
+ * {valeu.x}: unknown reference; expected value., key, ..."). {topic.N} must be there for every topic of its route. */
 struct gw_routes *gw_routes_new(const struct gw_config *cfg, struct gw_err *err);
 void gw_routes_free(struct gw_routes *r); /* NULL is fine */
 

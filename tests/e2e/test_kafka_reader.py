@@ -3,9 +3,13 @@
 Outages are test_kafka_outage.py's. The broker makes no topics by itself; every test has topics of its own.
 """
 import json
+import signal
+import time
 import uuid
 
 import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import ConfigResource
 from conftest import start_cluster
 from lib import real
 
@@ -18,7 +22,7 @@ COORDINATOR = {"socket.timeout.ms": 10000, "transaction.timeout.ms": 60000}
 @pytest.fixture(scope="module")
 def broker():
     cluster = start_cluster(listeners={"PLAINTEXT": "PLAINTEXT", "SASL": "SASL_PLAINTEXT"}, properties={
-        "auto.create.topics.enable": "false", "message.max.bytes": 2000000, "sasl.enabled.mechanisms": "PLAIN",
+        "auto.create.topics.enable": "false", "message.max.bytes": 2000000, "log.retention.check.interval.ms": 100, "sasl.enabled.mechanisms": "PLAIN",
         "listener.name.sasl.plain.sasl.jaas.config": JAAS})
     yield cluster
     cluster.close()
@@ -111,10 +115,57 @@ def test_a_topic_that_is_deleted_and_made_again_is_read_from_its_first_record(st
     assert gateway.metrics()["sluice_kafka_up"] == 1 and gateway.get("/readyz").status == 200
 
 
+def test_a_gateway_that_stood_still_catches_up(start, topic, broker, token):
+    t = topic(2)
+    gateway = start(real.route(t))
+    client = real.members(gateway, token("u1"), ["room:a"])
+    records = broker.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(20)])
+    gateway.signal(signal.SIGSTOP)
+    try:
+        records += broker.records.produce_many(t, [(str(n), real.value("a", n)) for n in range(20, 1000)])
+    finally:
+        gateway.signal(signal.SIGCONT)
+    real.assert_all(client, records, "across a SIGSTOP")
+    gateway.wait_metric("sluice_consumer_lag", lambda lag: lag == 0, topic=t)
+
+
+def test_what_retention_took_is_skipped_and_counted(start, topic, broker, token):
+    """The gateway stands still, Kafka deletes what it has not read: it goes on with the oldest record that is left, and says so."""
+    t = topic()
+    gateway = start(real.route(t))
+    client = real.members(gateway, token("u1"), ["room:a"])
+    read = [broker.records.produce(t, real.value("a", n)) for n in range(5)]
+    real.assert_all(client, read, "before")
+    gateway.signal(signal.SIGSTOP)
+    try:
+        gone = broker.records.produce_many(t, [(None, real.value("a", n)) for n in range(5, 15)])
+        delete_all(broker, t, gone[-1].offset + 1)
+        left = broker.records.produce_many(t, [(None, real.value("a", n)) for n in range(15, 25)])
+    finally:
+        gateway.signal(signal.SIGCONT)
+    real.assert_all(client, read + left, f"{len(gone)} deleted")
+    assert gateway.wait_metric("sluice_offset_resets_total", 1) == 1
+    reset, = gateway.logs(event="reader.offset_reset")
+    assert (reset["topic"], reset["position"], reset["beginning"], reset["reason"]) == (t, "5", "15", "retention")
+
+
+def delete_all(broker, t, offset):
+    """By a retention of nothing at all, until the topic begins at that offset; then as it was."""
+    def retention(value):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, t, set_config={"retention.ms": value})
+        broker.records.admin().alter_configs([resource])[resource].result(10)
+    consumer, deadline = broker.records.consumer(), time.monotonic() + 15
+    retention("1")
+    while consumer.get_watermark_offsets(TopicPartition(t, 0), timeout=5)[0] < offset:
+        assert time.monotonic() < deadline, "retention took nothing"
+        time.sleep(0.02)
+    retention("604800000")
+    consumer.close()
+
+
 # -- transactions --------------------------------------------------------------------------------------------------------
 
 def transactional(broker):
-    from confluent_kafka import Producer
     producer = Producer({"bootstrap.servers": broker.brokers, "transactional.id": f"t-{uuid.uuid4().hex}", "log_level": 0, **COORDINATOR})
     producer.init_transactions(30)
     return producer

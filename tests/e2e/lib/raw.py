@@ -201,4 +201,4 @@ class Raw:
 
 
 def close_of(got):
-    return (struct.unpack("!H", got.payload[:2])[0], got.payload[2:].decode()) if got.payload else (1005, "")
+    return (struct.unpack("!H", got.payload[:2])[0], got.payload[2:].decode()) if len(got.payload) > 1 else (1005, "")
