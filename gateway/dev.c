@@ -30,7 +30,7 @@ static int make_key(struct gw_err *err)
 {
     unsigned char raw[48];
     struct gw_buf text;
-    char temp[64];
+    char temp[] = KEY_DIR "/key.XXXXXX";
     gw_buf_init(&text);
     if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
         return gw_err_set(err, "no random bytes: %s", strerror(errno));
@@ -39,14 +39,14 @@ static int make_key(struct gw_err *err)
         gw_buf_fini(&text);
         return gw_err_set(err, "cannot make %s in the current directory: %s", KEY_DIR, strerror(errno));
     }
-    snprintf(temp, sizeof(temp), KEY_FILE ".%d", (int)getpid());
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
     bool ok = fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len;
     if (fd >= 0)
         close(fd);
     ok = ok && (link(temp, KEY_FILE) == 0 || errno == EEXIST);
     int error = errno;
-    unlink(temp);
+    if (fd >= 0)
+        unlink(temp);
     gw_buf_fini(&text);
     return ok ? 0 : gw_err_set(err, "cannot write %s: %s", KEY_FILE, strerror(error));
 }

@@ -71,6 +71,14 @@ struct token_args {
     int64_t ttl_s;
 };
 
+/* 0: not a whole number of seconds, or more of them than a century has */
+static int64_t seconds(const char *text)
+{
+    char *end;
+    int64_t n = strtoll(text, &end, 10);
+    return end == text || *end || n < 0 || n > INT64_C(100) * 366 * 86400 ? 0 : n;
+}
+
 static int token_flag(struct token_args *a, const char *name, const char *value)
 {
     if (strcmp(name, "--sub") == 0)
@@ -82,7 +90,7 @@ static int token_flag(struct token_args *a, const char *name, const char *value)
     else if (strcmp(name, "--key") == 0)
         a->key = value;
     else if (strcmp(name, "--ttl") == 0)
-        a->ttl_s = strtoll(value, NULL, 10);
+        a->ttl_s = seconds(value);
     else
         return -1;
     return 0;
@@ -183,7 +191,8 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "--print-docs") == 0)
         return print_docs(argc > 2 ? argv[2] : NULL);
-    struct command c = {.src = {.file = getenv("SLUICE_CONFIG"), .env = environ}};
+    const char *file = getenv("SLUICE_CONFIG");
+    struct command c = {.src = {.file = file && *file ? file : NULL, .env = environ}};
     c.src.flags = c.flags;
     if (parse(&c, argc, argv) != 0)
         return 1;

@@ -1,5 +1,5 @@
-/* Common ground of the two clients. Callbacks run on the thread that polls the client's main queue; the logs of librdkafka come
- * through that queue too (log.queue), so that none of its threads ever writes to standard error. */
+/* Common ground of the two clients. Callbacks run on the threads that poll; the logs of librdkafka come through its main queue too
+ * (log.queue), so that none of its own threads ever writes to standard error. */
 #include "client.h"
 
 #include "gw/clock.h"

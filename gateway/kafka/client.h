@@ -36,13 +36,13 @@ struct gw_kafka_client {
 void gw_kafka_client_init(struct gw_kafka_client *c, const char *name);
 void gw_kafka_client_fini(struct gw_kafka_client *c);
 
-/* Sets log, error and statistics callbacks; all of them are called by the thread that calls rd_kafka_poll. Takes conf, on failure
- * too. NULL with err. */
+/* Sets log, error and statistics callbacks. They are called by the threads that poll: logs and statistics by the one that calls
+ * rd_kafka_poll, errors by that one or the one that takes records. Takes conf, on failure too. NULL with err. */
 rd_kafka_t *gw_kafka_client_open(struct gw_kafka_client *c, enum gw_kafka_role role, rd_kafka_conf_t *conf,
                                  struct gw_err *err);
 
 /* Destroys on a thread of its own and waits at most wait_ms; an instance that hangs is left behind, and logged. All
- * rd_kafka_topic_t and rd_kafka_queue_t of it must have been given back. false: it was left behind, and may go on to use the client. */
+ * rd_kafka_topic_t and rd_kafka_queue_t of it must have been given back. false: it was left behind. */
 bool gw_kafka_destroy(rd_kafka_t *rk, int64_t wait_ms);
 
 /* Joins; false after wait_ms: it still runs, and what it uses must be left alone. */

@@ -166,10 +166,9 @@ static int add_properties(struct settings *s, const struct gw_config *cfg, const
         const struct gw_cfg_pair *p = &cfg->properties[i];
         const char *why = gw_kafka_property_refused(p->name, p->value);
         if (why)
-            rc = gw_err_set(err, "%s: %s=%s may not be set: %s", p->at, p->name,
-                            gw_kafka_property_secret(p->name) ? "********" : p->value, why);
+            rc = gw_err_set(err, "%s: may not be \"%s\": %s", p->at, gw_kafka_property_secret(p->name) ? "********" : p->value, why);
         else if (!gw_kafka_scopes_known(scopes, p->name))
-            rc = gw_err_set(err, "%s: %s: librdkafka %s knows no such property", p->at, p->name, rd_kafka_version_str());
+            rc = gw_err_set(err, "%s: librdkafka %s knows no such property", p->at, rd_kafka_version_str());
         else if (gw_kafka_scopes_has(scopes, p->name, role))
             add(s, p->name, p->value, p->at, false);
     }
@@ -200,7 +199,7 @@ static int apply(rd_kafka_conf_t *conf, const struct settings *s, struct gw_err 
             continue;
         if (gw_kafka_property_secret(e->name)) /* librdkafka's text may show the value */
             snprintf(why, sizeof(why), "value refused");
-        return gw_err_set(err, "%s: %s: %s", e->at ? e->at : "kafka", e->name, why);
+        return gw_err_set(err, "%s: %s", e->at ? e->at : e->name, why);
     }
     return 0;
 }

@@ -159,14 +159,14 @@ int64_t gw_watch_resolve(struct gw_watch *w)
 {
     struct waiting_list l = {0};
     collect(w, &l);
-    while (l.n > 0 && batch(w, &l))
+    while (!atomic_load(&w->r->stop) && l.n > 0 && batch(w, &l))
         gw_watch_give_orders(w);
     int64_t until = gw_clock_mono_ms() + SINGLE_BUDGET_MS, due = INT64_MAX;
     int unresolved = 0;
     for (size_t i = 0; i < l.n; i++) {
         const struct gw_watch_part *p = part_of(&l.v[i]);
         int64_t now = gw_clock_mono_ms();
-        if (!p->given && p->retry_ms <= now && now < until)
+        if (!p->given && p->retry_ms <= now && now < until && !atomic_load(&w->r->stop))
             one(w, &l.v[i]);
         if (p->given)
             continue;

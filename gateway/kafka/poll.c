@@ -147,17 +147,10 @@ static void on_event(struct gw_reader *r, const rd_kafka_message_t *m)
         if (p)
             gw_reader_report(r, GW_NOTE_RESET, topic, p->id, atomic_load(&p->position));
         return;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        if (topic)
-            gw_reader_report(r, GW_NOTE_STRANGE, topic, m->partition, -1);
-        break;
     default:
-        break;
+        GW_LOG(GW_LOG_WARN, "reader.error", GW_KS("topic", topic), GW_KI("partition", m->partition), GW_KI("offset", m->offset),
+               GW_KS("error", rd_kafka_err2name(m->err)), GW_KS("text", rd_kafka_message_errstr(m)));
     }
-    GW_LOG(GW_LOG_WARN, "reader.error", GW_KS("topic", topic), GW_KI("partition", m->partition), GW_KI("offset", m->offset),
-           GW_KS("error", rd_kafka_err2name(m->err)), GW_KS("text", rd_kafka_message_errstr(m)));
 }
 
 /* ---- the thread ---- */

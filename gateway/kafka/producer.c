@@ -247,13 +247,27 @@ static size_t give_up(struct gw_producer *p, unsigned generation)
 
 /* ---- an instance's beginning and end ---- */
 
+/* librdkafka looks a topic up up to a second after its first use (the scan of rd_kafka_topic.c): each action's topic is used
+ * now, so that the first action does not wait for it. The instance keeps a topic once it knows it. */
+static void know_topics(const struct gw_config *cfg, rd_kafka_t *rk)
+{
+    for (size_t i = 0; i < cfg->nactions; i++) {
+        rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, cfg->actions[i].topic, NULL);
+        if (rkt)
+            rd_kafka_topic_destroy(rkt);
+    }
+}
+
 static rd_kafka_t *instance_new(struct gw_producer *p, struct gw_err *err)
 {
     rd_kafka_conf_t *conf = gw_kafka_conf_new(p->cfg, GW_KAFKA_PRODUCER, err);
     if (!conf)
         return NULL;
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    return gw_kafka_client_open(&p->client, GW_KAFKA_PRODUCER, conf, err);
+    rd_kafka_t *rk = gw_kafka_client_open(&p->client, GW_KAFKA_PRODUCER, conf, err);
+    if (rk)
+        know_topics(p->cfg, rk);
+    return rk;
 }
 
 /* Purging without waiting: a broker's thread may hang in a DNS look-up. also: another instance to be served meanwhile, or NULL. */

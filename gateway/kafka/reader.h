@@ -21,7 +21,6 @@ enum gw_note_kind {
     GW_NOTE_FORGET,  /* order: the same where Kafka no longer has it */
     GW_NOTE_RESET,   /* report: Kafka has no `offset` in this partition, nothing is fetched until it is started again */
     GW_NOTE_REFUSED, /* report: could not be started at `offset` */
-    GW_NOTE_STRANGE, /* report: Kafka denies the topic or partition; a look at the topics is due */
 };
 struct gw_note {
     struct gw_note *next;

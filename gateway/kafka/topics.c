@@ -324,7 +324,6 @@ int gw_watch_list(struct gw_watch *w)
     else
         for (size_t i = 0; i < w->nexact && rc == 0; i++)
             rc = list_single(w, w->exact[i]);
-    w->listed_ms = gw_clock_mono_ms();
     return rc;
 }
 

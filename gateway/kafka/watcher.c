@@ -68,14 +68,8 @@ static void take_reports(struct gw_watch *w)
     pthread_mutex_lock(&w->r->lock);
     gw_notes_take(&w->r->reports, &l);
     pthread_mutex_unlock(&w->r->lock);
-    for (const struct gw_note *n = l.first; n; n = n->next) {
-        if (n->kind == GW_NOTE_RESET)
-            wait_for_start(w, n, 0);
-        else if (n->kind == GW_NOTE_REFUSED)
-            wait_for_start(w, n, REFUSED_BACKOFF_MS);
-        else
-            w->refresh_ms = min_i64(w->refresh_ms, w->listed_ms + SOON_MS);
-    }
+    for (const struct gw_note *n = l.first; n; n = n->next)
+        wait_for_start(w, n, n->kind == GW_NOTE_REFUSED ? REFUSED_BACKOFF_MS : 0);
     gw_notes_fini(&l);
 }
 

@@ -47,7 +47,6 @@ struct gw_watch {
     int64_t refresh_ms, health_ms; /* when they are due, monotonic */
     int64_t started_ms;      /* monotonic */
     int64_t answered_ms;     /* when Kafka last answered, monotonic; 0: never */
-    int64_t listed_ms;       /* when topics were last looked up, monotonic */
     struct gw_notes orders;  /* collected, then given at once */
     int norders;
 };

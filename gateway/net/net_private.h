@@ -45,9 +45,10 @@ struct session_id {
     uint32_t slot, generation;
 };
 
-/* A token bucket: `milli` thousandths of a token are left. */
+/* A token bucket. A token costs per_ms of the credit, each millisecond brings `count`: nothing is rounded, so that a slow rate
+ * gives what it promises to those who ask often, too. Always to be asked with the same rate. */
 struct bucket {
-    int64_t milli, at_ms;
+    int64_t credit, at_ms;
 };
 bool bucket_take(struct bucket *b, int64_t count, int64_t per_ms, int64_t burst, int64_t now_ms);
 

@@ -4,17 +4,14 @@
 
 bool bucket_take(struct bucket *b, int64_t count, int64_t per_ms, int64_t burst, int64_t now_ms)
 {
-    int64_t full = burst * 1000;
-    if (b->at_ms == 0)
-        b->milli = full;
-    else
-        b->milli += (now_ms - b->at_ms) * count * 1000 / per_ms;
-    if (b->milli > full)
-        b->milli = full;
+    int64_t full = burst * per_ms;
+    b->credit = b->at_ms == 0 ? full : b->credit + (now_ms - b->at_ms) * count;
+    if (b->credit > full)
+        b->credit = full;
     b->at_ms = now_ms;
-    if (b->milli < 1000)
+    if (b->credit < per_ms)
         return false;
-    b->milli -= 1000;
+    b->credit -= per_ms;
     return true;
 }
 

@@ -138,6 +138,8 @@ int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED: return 0;
+    case LWS_CALLBACK_RAW_ADOPT: /* CONNECT makes a raw socket of it, which nobody would ever time out */
+    case LWS_CALLBACK_RAW_RX:
     case LWS_CALLBACK_HTTP_BODY:
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
     case LWS_CALLBACK_HTTP_FILE_COMPLETION: return -1;
