@@ -46,7 +46,7 @@ asan:
 	@ctest --test-dir build-asan --output-on-failure -j$(JOBS) -R '^(unit/|e2e/embedded)' $(CTEST_FLAGS)
 
 # Debian's libraries are not instrumented: only what the project's own code does is judged.
-tsan: export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1 second_deadlock_stack=1
+tsan: export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/tsan.supp ignore_noninstrumented_modules=1 second_deadlock_stack=1
 tsan:
 	@scripts/install-deps.sh build test
 	@test -f build-tsan/build.ninja || cmake --preset tsan

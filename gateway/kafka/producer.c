@@ -150,7 +150,7 @@ int gw_producer_send(struct gw_producer *p, const struct gw_produce *rec, struct
     enum gw_send result = send_kind(p, rec, ACTION, err);
     if (result == GW_SEND_FULL)
         gw_metric_add(GW_M_LIMIT_ACTIONS, 1);
-    return result == GW_SEND_OK ? 0 : -1;
+    return result == GW_SEND_OK ? 0 : result == GW_SEND_TOO_LARGE ? -2 : -1;
 }
 
 enum gw_send gw_producer_send_dlt(struct gw_producer *p, const struct gw_produce *rec, struct gw_err *err)

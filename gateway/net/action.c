@@ -154,8 +154,9 @@ void action_forget(struct pending *p)
 
 static void post(struct pending *p)
 {
-    gw_mailbox_put(p->loop->mailbox, (struct gw_mail){.kind = MAIL_PRODUCED, .item = p});
-    gw_mailbox_wake(p->loop->mailbox);
+    struct gw_mailbox *mailbox = p->loop->mailbox; /* once it is in there, p may be gone at any moment */
+    gw_mailbox_put(mailbox, (struct gw_mail){.kind = MAIL_PRODUCED, .item = p});
+    gw_mailbox_wake(mailbox);
 }
 
 /* [any thread] The first one's result is in: tells those that wait for it, then the first one itself. */
@@ -209,7 +210,7 @@ void action_answer(struct loop *l, struct pending *p)
     } else {
         char text[sizeof(p->error) + 40];
         snprintf(text, sizeof(text), "Kafka did not take it: %s", p->error);
-        session_error(s, msg_id, GW_ERROR_UNAVAILABLE, text);
+        session_error(s, msg_id, p->retry ? GW_ERROR_UNAVAILABLE : GW_ERROR_REFUSED, text);
     }
     free_pending(p);
 }
@@ -243,11 +244,12 @@ static bool produce(struct request *r, struct pending *p, enum gw_error_code *co
     *code = GW_ERROR_INVALID;
     if (gw_action_build(r->action, &in, &s->loop->action, &rec, err) != 0)
         return false;
-    *code = GW_ERROR_UNAVAILABLE;
     struct gw_produce out = {.topic = p->topic, .key = rec.key, .value = rec.value, .headers = rec.headers,
                              .nheaders = rec.nheaders, .done = action_done, .arg = p};
     GW_LOG(GW_LOG_DEBUG, "action", GW_KS("conn", connection), GW_KV("name", r->m->name), GW_KS("correlation", correlation));
-    return gw_producer_send(s->loop->net->producer, &out, err) == 0;
+    int rc = gw_producer_send(s->loop->net->producer, &out, err);
+    *code = rc == -2 ? GW_ERROR_REFUSED : GW_ERROR_UNAVAILABLE;
+    return rc == 0;
 }
 
 void action_request(struct session *s, const struct gw_message *m)
@@ -278,7 +280,7 @@ void action_request(struct session *s, const struct gw_message *m)
         return;
     p->retry = code == GW_ERROR_UNAVAILABLE;
     copy(p->error, sizeof(p->error), gw_str_of(err.text));
-    if (code == GW_ERROR_UNAVAILABLE) {
+    if (code != GW_ERROR_INVALID) {
         finish(p);
         return;
     }

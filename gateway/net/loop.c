@@ -33,7 +33,8 @@ static void set_kafka(struct loop *l, enum gw_kafka_state state)
 {
     enum gw_kafka_state old = l->kafka;
     l->kafka = state;
-    if (state == old || (state != GW_KAFKA_UP && state != GW_KAFKA_DOWN))
+    bool told = old == GW_KAFKA_CONNECTING && state == GW_KAFKA_DOWN; /* welcomed while connecting: "down" already */
+    if (state == old || told || (state != GW_KAFKA_UP && state != GW_KAFKA_DOWN))
         return;
     gw_buf_clear(&l->text);
     gw_wire_put_status(&l->text, state == GW_KAFKA_UP ? "up" : "down");
@@ -149,8 +150,6 @@ static int open_lws(struct loop *l, struct gw_err *err)
         .foreign_loops = foreign,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN |
                    LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
-        .gid = -1,
-        .uid = -1,
         .max_http_header_data = 16384,
         .timeout_secs = 5,
         .keepalive_timeout = 30,

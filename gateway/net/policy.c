@@ -3,6 +3,8 @@
 
 #include "proxies.h"
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,8 +24,44 @@ static int compile_rules(struct gw_policy *p, struct gw_err *err)
     return 0;
 }
 
+/* A key with a passphrase: OpenSSL would ask the terminal for it. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+    (void)buf, (void)size, (void)writing, (void)arg;
+    return 0;
+}
+
+static int tls_error(struct gw_err *err, const char *option, const char *path)
+{
+    const char *why = ERR_reason_error_string(ERR_peek_last_error());
+    gw_err_set(err, "%s: %s: %s", option, path, why ? why : "cannot be used");
+    ERR_clear_error();
+    return -1;
+}
+
+/* Tried out before anything relies on them: libwebsockets takes a pair that does not fit and serves without TLS, and a reload
+ * would change half of it. */
+static int check_tls(const struct gw_config *cfg, struct gw_err *err)
+{
+    if (!*cfg->tls_cert)
+        return 0;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (!ctx)
+        return gw_err_set(err, "tls: OpenSSL gives no context");
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    int rc = 0;
+    if (SSL_CTX_use_certificate_chain_file(ctx, cfg->tls_cert) != 1)
+        rc = tls_error(err, "tls.cert", cfg->tls_cert);
+    else if (SSL_CTX_use_PrivateKey_file(ctx, cfg->tls_key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+        rc = tls_error(err, "tls.key", cfg->tls_key);
+    SSL_CTX_free(ctx);
+    return rc;
+}
+
 static int compile(struct gw_policy *p, struct gw_err *err)
 {
+    if (check_tls(p->cfg, err) != 0)
+        return -1;
     p->routes = gw_routes_new(p->cfg, err);
     p->access = p->routes ? gw_access_new(p->cfg, err) : NULL;
     p->actions = p->access ? gw_actions_new(p->cfg, err) : NULL;
@@ -36,8 +74,10 @@ static int compile(struct gw_policy *p, struct gw_err *err)
 
 struct gw_policy *gw_policy_new(struct gw_config *cfg, struct gw_err *err)
 {
+    static _Atomic uint64_t policies;
     struct gw_policy *p = gw_alloc(sizeof(*p));
     p->refs = 1;
+    p->serial = atomic_fetch_add(&policies, 1) + 1;
     p->cfg = cfg;
     if (compile(p, err) == 0)
         return p;

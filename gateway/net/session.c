@@ -119,14 +119,34 @@ void session_error(struct session *s, struct gw_str msg_id, enum gw_error_code c
 
 /* ---- identity and rooms ---- */
 
+struct auto_join {
+    struct session *s;
+    bool tell; /* the rooms are not listed in a welcome that follows */
+};
+
 static void join_auto(struct gw_str room, void *arg)
 {
-    struct session *s = arg;
-    if (s->rooms.n >= (uint32_t)s->loop->net->cfg->limits_rooms_per_connection) {
+    struct auto_join *a = arg;
+    struct session *s = a->s;
+    struct loop *l = s->loop;
+    if (s->state != SESSION_OPEN || gw_rooms_membership(&s->rooms, room))
+        return;
+    if (s->rooms.n >= (uint32_t)l->net->cfg->limits_rooms_per_connection) {
         gw_metric_add(GW_M_LIMIT_ROOMS_CONN, 1);
         return;
     }
-    gw_rooms_join(&s->loop->rooms, &s->rooms, s, room, true);
+    if (gw_rooms_join(&l->rooms, &s->rooms, s, room, true) != 0 || !a->tell)
+        return;
+    gw_buf_clear(&l->text);
+    gw_wire_put_room(&l->text, "joined", (struct gw_str){0}, room, NULL);
+    session_send_text(s, &l->text);
+}
+
+static void join_auto_rooms(struct session *s, bool tell)
+{
+    struct loop *l = s->loop;
+    gw_access_auto_rooms(l->policy->access, s->who, (size_t)l->net->cfg->limits_rooms_per_connection, join_auto,
+                         &(struct auto_join){s, tell});
 }
 
 /* The answer to a token: welcome or renewed, with all rooms the connection is in. */
@@ -152,16 +172,20 @@ static void send_who(struct session *s, struct gw_str msg_id, void (*put)(struct
     session_send_text(s, &l->text);
 }
 
-/* The token's end and the warning before it: warn_s before, or half-way there for a short-lived token. */
+/* When the connection ends with its token (auth.leeway_s later, as clocks differ), and the warning: warn_s before the token's
+ * end, or half-way there for a short-lived one. */
 static void set_clock(struct session *s)
 {
     int64_t expires = gw_identity_expires_ms(s->who);
     s->expires_ms = s->warn_ms = 0;
     if (expires == INT64_MAX)
         return;
-    int64_t now = s->loop->now_ms, left = expires - gw_clock_wall_ms(), warn = s->loop->policy->cfg->auth_warn_s * 1000;
-    s->expires_ms = left > 0 ? now + left : now;
-    s->warn_ms = left > 2 * warn ? s->expires_ms - warn : now + left / 2;
+    const struct gw_config *cfg = s->loop->policy->cfg;
+    int64_t now = s->loop->now_ms, left = expires - gw_clock_wall_ms(), warn = cfg->auth_warn_s * 1000;
+    s->expires_ms = now + left + cfg->auth_leeway_s * 1000;
+    if (s->expires_ms < now)
+        s->expires_ms = now;
+    s->warn_ms = left > 2 * warn ? now + left - warn : left > 0 ? now + left / 2 : now;
 }
 
 static void open_session(struct session *s, struct gw_str msg_id)
@@ -171,7 +195,7 @@ static void open_session(struct session *s, struct gw_str msg_id)
     s->deadline_ms = 0;
     set_clock(s);
     s->heartbeat_ms = l->now_ms + l->net->cfg->ws_heartbeat_s * 1000;
-    gw_access_auto_rooms(l->policy->access, s->who, (size_t)l->net->cfg->limits_rooms_per_connection, join_auto, s);
+    join_auto_rooms(s, false);
     send_who(s, msg_id, gw_wire_put_welcome);
     if (l->kafka != GW_KAFKA_UP) {
         gw_buf_clear(&l->text);
@@ -204,6 +228,8 @@ void session_established(struct session *s)
 void session_reauthorise(struct session *s)
 {
     struct loop *l = s->loop;
+    if (s->dead)
+        return;
     for (struct gw_membership *m = s->rooms.first, *next; m; m = next) {
         next = m->next;
         if (gw_access_may_join(l->policy->access, s->who, m->room->name))
@@ -212,8 +238,10 @@ void session_reauthorise(struct session *s)
         gw_wire_put_room(&l->text, "left", (struct gw_str){0}, m->room->name, "no longer allowed");
         gw_rooms_leave(&l->rooms, &s->rooms, m);
         session_send_text(s, &l->text);
+        if (s->state != SESSION_OPEN) /* that was one too many for a slow client: its other rooms are gone, `next` with them */
+            return;
     }
-    gw_access_auto_rooms(l->policy->access, s->who, (size_t)l->net->cfg->limits_rooms_per_connection, join_auto, s);
+    join_auto_rooms(s, true);
 }
 
 static void renew(struct session *s, struct gw_identity *who, struct gw_str msg_id)

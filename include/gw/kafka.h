@@ -39,8 +39,8 @@ struct gw_produce {
 };
 
 struct gw_producer *gw_producer_start(const struct gw_config *cfg, struct gw_err *err); /* owned; does not wait for Kafka */
-/* [any thread] Copies everything; never blocks. 0, or -1 where it cannot be taken (producer.queue is full, larger than message.max.bytes, shutting
- * down): `done` is not called then. Partitions are chosen by the key as the Java clients do (murmur2); a null key takes any. */
+/* [any thread] Copies everything; never blocks. 0, or -1 where it cannot be taken now (producer.queue is full, shutting down), or -2 where it never
+ * will be (larger than message.max.bytes): `done` is not called then. Partitions are chosen by the key as the Java clients do (murmur2); a null key takes any. */
 int gw_producer_send(struct gw_producer *p, const struct gw_produce *rec, struct gw_err *err);
 size_t gw_producer_pending(struct gw_producer *p); /* accepted and not answered yet, dead letters included */
 /* Waits until nothing is pending or the time is over; what is left is answered as not ok. Then joins its thread and frees. Bounded in time. */

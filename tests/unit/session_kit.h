@@ -7,6 +7,8 @@
 
 #include "auth_private.h"
 
+#include "gw/log.h"
+
 #include "config_load.h"
 #include "unit_kit.h"
 
@@ -121,6 +123,7 @@ static inline struct gw_policy *policy_of(const char *yaml)
 static inline struct world *world_new(const char *yaml)
 {
     struct world *w = gw_alloc(sizeof(*w));
+    gw_log_setup(GW_LOG_ERROR, GW_LOG_LOGFMT);
     struct loop *l = w->loop = gw_alloc(sizeof(*l));
     w->first = policy_of(yaml);
     w->net.cfg = w->first->cfg;
@@ -164,11 +167,21 @@ static inline struct session *session_of_conn(const struct lws *wsi)
     return wsi->opaque;
 }
 
+/* lws calls back. The loop's time is the test's own. */
+static inline int conn_event(struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
+{
+    struct loop *l = session_of_conn(wsi)->loop;
+    int64_t now = l->now_ms;
+    int rc = ws_callback(wsi, reason, NULL, in, len);
+    l->now_ms = now;
+    return rc;
+}
+
 /* As lws does when a connection is gone. */
 static inline void conn_gone(struct lws *wsi)
 {
-    if (wsi->opaque)
-        ws_callback(wsi, LWS_CALLBACK_WSI_DESTROY, NULL, NULL, 0);
+    conn_event(wsi, LWS_CALLBACK_WSI_DESTROY, NULL, 0);
+    assert_null(wsi->opaque);
     gw_buf_fini(&wsi->sent);
     free(wsi);
 }

@@ -198,11 +198,11 @@ static void every_option_by_every_name(void **state)
     };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         char env[80] = "SLUICE_", flag[80] = "", want[96];
-        for (const char *p = paths[i]; *p; p++) {
-            char up = *p == '.' ? '_' : (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
-            char low = *p == '.' || *p == '_' ? '-' : *p;
-            strncat(env, &up, 1);
-            strncat(flag, &low, 1);
+        size_t start = strlen(env);
+        for (size_t k = 0; paths[i][k] && start + k < sizeof(env) - 4; k++) {
+            char c = paths[i][k];
+            env[start + k] = c == '.' ? '_' : (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+            flag[k] = c == '.' || c == '_' ? '-' : c;
         }
         snprintf(want, sizeof(want), "%s: ", env);
         strcat(env, "=\xff");
