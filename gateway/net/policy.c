@@ -74,10 +74,8 @@ static int compile(struct gw_policy *p, struct gw_err *err)
 
 struct gw_policy *gw_policy_new(struct gw_config *cfg, struct gw_err *err)
 {
-    static _Atomic uint64_t policies;
     struct gw_policy *p = gw_alloc(sizeof(*p));
     p->refs = 1;
-    p->serial = atomic_fetch_add(&policies, 1) + 1;
     p->cfg = cfg;
     if (compile(p, err) == 0)
         return p;

@@ -2,8 +2,6 @@
  * that are due are looked at. No timers of libwebsockets are used: it keeps them in a sorted list. */
 #include "net_private.h"
 
-#include "gw/clock.h"
-
 bool bucket_take(struct bucket *b, int64_t count, int64_t per_ms, int64_t burst, int64_t now_ms)
 {
     int64_t full = burst * per_ms;
@@ -92,7 +90,7 @@ static void check_expiry(struct session *s)
     } else if (s->warn_ms && s->warn_ms <= l->now_ms) {
         s->warn_ms = 0;
         gw_buf_clear(&l->text);
-        int64_t left = gw_identity_expires_ms(s->who) - gw_clock_wall_ms();
+        int64_t left = s->expires_ms - l->policy->cfg->auth_leeway_s * 1000 - l->now_ms;
         gw_wire_put_number(&l->text, "expiring", "seconds", left > 0 ? (left + 999) / 1000 : 0);
         session_send_text(s, &l->text);
     }

@@ -33,15 +33,15 @@ static struct gw_json_val member(struct gw_str object, struct gw_str name)
     struct gw_str key;
     bool escaped;
     for (size_t pos = 0; gw_json_next(object, &pos, &key, &escaped, &v);)
-        if (!escaped && gw_str_eq(key, name))
+        if (gw_json_key_is(key, escaped, name))
             return v;
     return (struct gw_json_val){.type = GW_JSON_NONE};
 }
 
-static bool is_listed(const struct gw_cfg_action *cfg, struct gw_str name)
+static bool is_listed(const struct gw_cfg_action *cfg, struct gw_str key, bool escaped)
 {
     for (size_t i = 0; i < cfg->nfields; i++)
-        if (gw_str_is(name, cfg->fields[i].name))
+        if (gw_json_key_is(key, escaped, gw_str_of(cfg->fields[i].name)))
             return true;
     return false;
 }
@@ -52,7 +52,7 @@ static int check_unlisted(const struct gw_cfg_action *cfg, struct gw_str data, s
     struct gw_str key;
     bool escaped;
     for (size_t pos = 0; gw_json_next(data, &pos, &key, &escaped, &v);)
-        if (escaped || !is_listed(cfg, key))
+        if (!is_listed(cfg, key, escaped))
             return gw_err_set(err, "data.%.*s: this action has no such field", (int)(key.len < 64 ? key.len : 64), key.p);
     return 0;
 }

@@ -12,7 +12,6 @@
 
 struct gw_policy {
     _Atomic uint32_t refs;
-    uint64_t serial; /* no two policies of a process share one; an address may come again */
     struct gw_config *cfg;
     struct gw_verifier *verifier;
     struct gw_access *access;

@@ -4,9 +4,11 @@ import hashlib
 import os
 import random
 import re
+import ssl
 import time
 
 import pytest
+from lib.certs import make_certs
 from lib.gateways import borrowed, offline, shared
 from lib.raw import PING, PONG, TEXT, Raw, frame, upgrade
 
@@ -195,22 +197,26 @@ def test_many_headers_are_no_problem(gw, token):
         assert raw.handshake(token(), extra=[f"X-{n}: {n}" for n in range(400)]).status == 101
 
 
-def test_half_a_request_is_closed_in_time(gw, token):
-    """Silence at every stage and a header every now and then, all at once, as each takes the gateway's patience of some seconds."""
-    begun = [b"", b"G", b"GET /ws HTTP/1.1\r\n", b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Long: ", b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
-             upgrade(f"{gw.host}:{gw.port}", token=token())[:-2], TRICKLE]
-    waiting = {start: Raw(gw, timeout=0.02) for start in begun}
-    for start, raw in waiting.items():
-        raw.send(start)
+def test_half_a_request_is_closed_in_time(gw, token, sluice, keys, tmp_path):
+    """Silence at every stage, of TLS too, and a header every now and then: all at once, as each takes the gateway's patience of
+    some seconds. Meanwhile others are served."""
+    certs = make_certs(tmp_path / "certs")
+    tls = sluice(offline(keys, tls={"cert": str(certs / "server.pem"), "key": str(certs / "server.key")}))
+    begun = [(gw, x) for x in (b"", b"G", b"GET /ws HTTP/1.1\r\n", b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Long: ", b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+                               upgrade(f"{gw.host}:{gw.port}", token=token())[:-2], TRICKLE)]
+    begun += [(tls, x) for x in (b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"r" * 32)]
+    waiting = {start: Raw(*start[:1], timeout=0.02) for start in begun}
+    for (_, data), raw in waiting.items():
+        raw.send(data)
     deadline, next_drop = time.monotonic() + 14, 0
     while waiting:
-        assert time.monotonic() < deadline, f"still open: {list(waiting)}"
-        if TRICKLE in waiting and time.monotonic() >= next_drop:
+        assert time.monotonic() < deadline, f"still open: {[x for _, x in waiting]}"
+        if (gw, TRICKLE) in waiting and time.monotonic() >= next_drop:
             next_drop = time.monotonic() + 0.3
             try:
-                waiting[TRICKLE].send(b"X-A: b\r\n")
+                waiting[gw, TRICKLE].send(b"X-A: b\r\n")
             except (BrokenPipeError, ConnectionResetError):
-                waiting.pop(TRICKLE).socket.close()
+                waiting.pop((gw, TRICKLE)).socket.close()
         for start, raw in list(waiting.items()):
             try:
                 if not raw.receive():
@@ -218,6 +224,9 @@ def test_half_a_request_is_closed_in_time(gw, token):
                 assert b"101" not in raw.buffer
             except TimeoutError:
                 pass
+    context = ssl.create_default_context(cafile=str(certs / "ca.pem"))
+    with Raw(tls, ssl=context) as raw:
+        assert raw.get("/healthz").status == 200
 
 
 def test_garbage_is_closed_and_hurts_nobody(gw, token):

@@ -8,10 +8,10 @@ import ssl
 import time
 
 import pytest
+from lib.certs import issue, make_certs
 from lib.gateways import ROOMS, offline
 from lib.raw import Raw
 from lib.tokens import Keys
-from test_tls import issue, make_certs
 
 
 def dev_config(**more):

@@ -13,7 +13,8 @@ import pytest
 from lib import real
 
 CONNECTIONS = 200
-ROOMS = 20
+ROOMS, HOMES = 20, 12  # the other eight have guests only, and few: a loop has them now and then
+MOVERS = 24
 EVENTS = 2000
 CHUNK = 50
 USERS = [f"u{n}" for n in range(8)]
@@ -38,18 +39,19 @@ def configuration(variant):
 class Someone:
     """One connection. It stays in its home rooms; in others it is a guest."""
 
-    def __init__(self, gateway, number, home=True):
+    def __init__(self, gateway, number, feed=None):
         self.client = gateway.user(USERS[number % len(USERS)])
         self.moves = {}     # id of the message -> ("join" or "leave", room)
+        self.since = {}     # id of a join -> from which number on every event must come
         self.guest = set()  # rooms that it has asked for and not left again
         self.actions = []
-        rooms = {f"room:{n % ROOMS}" for n in (number, number * 3 + 1, number * 7 + 2)}
-        self.home = rooms if home else set()
+        rooms = {f"room:{n % HOMES}" for n in (number, number * 3 + 1, number * 7 + 2)}
+        self.home = set() if feed else rooms
         for room in rooms:
-            if home:
-                self.client.send({"type": "join", "id": f"home-{room}", "room": room})
+            if feed:
+                self.join(room, feed)
             else:
-                self.ask("join", room)
+                self.client.send({"type": "join", "id": f"home-{room}", "room": room})
 
     def wait_home(self):
         for room in self.home:
@@ -58,17 +60,27 @@ class Someone:
     def ask(self, kind, room):
         name = f"move-{len(self.moves)}"
         self.moves[name] = (kind, room)
-        (self.guest.add if kind == "join" else self.guest.remove)(room)
         self.client.send({"type": kind, "id": name, "room": room})
+        return name
 
-    def move(self, dice):
+    def join(self, room, feed):
+        """What is produced from the answer on must come."""
+        self.guest.add(room)
+        name = self.ask("join", room)
+        self.client.wait_for({"id": name}, SECONDS)
+        self.since[name] = feed.begun
+
+    def move(self, dice, feed):
         """Joins some room that is not its own, or leaves one that it is a guest in."""
         if self.guest and dice.random() < 0.5:
-            self.ask("leave", dice.choice(sorted(self.guest)))
+            room = dice.choice(sorted(self.guest))
+            self.guest.remove(room)
+            self.ask("leave", room)
         else:
-            self.ask("join", dice.choice([f"room:{n}" for n in range(ROOMS) if f"room:{n}" not in self.home | self.guest]))
+            open_ones = [n for n in range(ROOMS) if f"room:{n}" not in self.home | self.guest]
+            self.join(f"room:{dice.choice([n for n in open_ones if n >= HOMES] or open_ones)}", feed)
 
-    def act(self, dice):
+    def act(self, dice, _):
         if not self.home | self.guest:
             return
         name = f"act-{len(self.actions)}"
@@ -89,11 +101,13 @@ class Truth:
 
     def __init__(self, records):
         self.rooms = {}
+        self.number = {}
         self.of_room = collections.defaultdict(lambda: collections.defaultdict(list))
         for record in sorted(records, key=real.place):
             value = record.json()
             rooms = {f"room:{r}" for r in value["rooms"]} if record.topic == "load" else {value["metadata"]["room"]}
             self.rooms[real.place(record)] = rooms
+            self.number[real.place(record)] = value.get("n", -1)
             for room in rooms:
                 self.of_room[room][real.place(record)[:2]].append(record.offset)
 
@@ -109,12 +123,14 @@ class Feed(threading.Thread):
         self.records = records
         self.plan = [{"n": n, "rooms": dice.sample(range(ROOMS), dice.choice((1, 1, 2, 3)))} for n in range(EVENTS)]
         self.changed = threading.Condition()
+        self.begun = 0  # events below this number may be on Kafka
         self.done = []
         self.failed = None
 
     def run(self):
         try:
             for at in range(0, EVENTS, CHUNK):
+                self.begun = at + CHUNK
                 made = self.records.produce_many("load", [(str(v["n"]), v) for v in self.plan[at:at + CHUNK]], timeout=SECONDS)
                 with self.changed:
                     self.done += made
@@ -140,27 +156,27 @@ def reload(gateway, number):
     gateway.wait_metric("sluice_reloads_total", before + 1, SECONDS, result=result)
 
 
-def vanish(gateway, people, someone, number):
+def vanish(gateway, people, someone, number, feed):
     people.remove(someone)
     someone.client.abort()
-    people.append(Someone(gateway, number, home=False))
+    people.append(Someone(gateway, number, feed))
 
 
 def stir(gateway, feed, people, dice):
-    """Moves, actions, aborts and reloads in any order, spread over the feed. Half of the people do none of it."""
+    """Moves, actions, aborts and reloads in any order, spread over the feed. Most people do nothing but stay."""
     todo = ["move"] * MOVES + ["act"] * ACTIONS + ["abort"] * ABORTS + ["reload"] * RELOADS
     dice.shuffle(todo)
     reloads = 0
     for number, what in enumerate(todo):
         feed.wait(number * EVENTS // len(todo))
-        someone = dice.choice(people[CONNECTIONS // 2:])
+        someone = dice.choice(people[-MOVERS:])
         if what == "reload":
             reload(gateway, reloads)
             reloads += 1
         elif what == "abort":
-            vanish(gateway, people, someone, number)
+            vanish(gateway, people, someone, number, feed)
         else:
-            getattr(someone, what)(dice)
+            getattr(someone, what)(dice, feed)
     feed.wait(EVENTS)
 
 
@@ -191,33 +207,43 @@ def assert_stayed(someone, truth):
 
 
 def visits(someone):
-    """[room, first, last] for each stay as a guest: indexes into its messages; last None = to the end."""
+    """(room, the number that it starts with, first, last) for each stay as a guest: first and last are indexes into its messages,
+    last is None for a stay to the end."""
     found, open_ones = [], {}
     for at, message in enumerate(someone.client.messages):
-        kind, room = someone.moves.get(message.get("id"), (None, None))
+        name = message.get("id")
+        kind, room = someone.moves.get(name, (None, None))
         if kind == "join":
             assert message["type"] == "joined", message
-            open_ones[room] = at
+            open_ones[room] = (room, someone.since[name], at)
         elif kind == "leave":
             assert message["type"] == "left", message
-            found.append((room, open_ones.pop(room), at))
-    return found + [(room, at, None) for room, at in open_ones.items()]
+            found.append((*open_ones.pop(room), at))
+    return found + [(*stay, None) for stay in open_ones.values()]
+
+
+def assert_visit(messages, room, since, truth, to_the_end):
+    """Of each partition a run without a gap: it begins with what was produced behind the join, if not before, and goes on as far as
+    the connection was served before it left. Returns the number of events."""
+    served, runs = {}, collections.defaultdict(list)
+    for message in messages:
+        if message["type"] == "event":
+            where = message["topic"], message["partition"]
+            served[where] = message["offset"]
+            if room in message["rooms"]:
+                runs[where].append(message["offset"])
+    for where, offsets in truth.of_room[room].items():
+        due = [o for o in offsets if truth.number[(*where, o)] >= since]
+        begin = min(runs[where][:1] + due[:1], default=None)
+        until = offsets[-1] if to_the_end else served.get(where, -1)
+        wanted = [o for o in offsets if begin is not None and begin <= o <= until]
+        assert runs[where] == wanted, f"{room} {where}: missing {sorted(set(wanted) - set(runs[where]))}"
+    return sum(map(len, runs.values()))
 
 
 def assert_visits(someone, truth):
-    """As a guest: nothing outside of the stays; within one, of each partition a run without a gap, to the end for who stayed."""
-    stays, counted = visits(someone), 0
-    for room, first, last in stays:
-        runs = collections.defaultdict(list)
-        for message in someone.client.messages[first:last]:
-            if message["type"] == "event" and room in message["rooms"]:
-                runs[message["topic"], message["partition"]].append(message["offset"])
-        for where, run in runs.items():
-            all_of_it = truth.of_room[room][where]
-            start = all_of_it.index(run[0])
-            assert run == all_of_it[start:start + len(run)], f"{room} {where}: a gap"
-            assert last is not None or run[-1] == all_of_it[-1], f"{room} {where}: the end is missing"
-        counted += sum(map(len, runs.values()))
+    stays = visits(someone)
+    counted = sum(assert_visit(someone.client.messages[first:last], room, since, truth, last is None) for room, since, first, last in stays)
     named = sum(room not in someone.home for m in someone.events() for room in m["rooms"])
     assert named == counted, f"{named - counted} events named rooms that it was not in"
     return len(stays)

@@ -1,33 +1,17 @@
 """TLS by the gateway itself, with the development certificates of certs/make-certs.sh."""
 import json
 import os
-import pathlib
 import socket
 import ssl
 import subprocess
-import time
 import urllib.request
 
 import pytest
+from lib.certs import make_certs
 from lib.client import Client
 from lib.gateways import borrowed, offline, shared
-from lib.process import ROOT, binary
+from lib.process import binary
 from lib.raw import TEXT, Raw, frame
-
-SCRIPT = os.path.join(ROOT, "certs", "make-certs.sh")
-
-
-def make_certs(directory):
-    subprocess.run([SCRIPT, str(directory)], check=True, capture_output=True, timeout=30)
-    return pathlib.Path(directory)
-
-
-def issue(directory):
-    """A new server certificate of the same CA."""
-    for name in ("server.pem", "server.key"):
-        (directory / name).unlink()
-    return make_certs(directory)
-
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory):
@@ -131,10 +115,11 @@ def test_only_our_own_ca_is_trusted_and_names_must_match(gw, certs):
         strict.wrap_socket(s, server_hostname="sluice.example.com")
 
 
+@pytest.mark.filterwarnings("ignore:ssl:DeprecationWarning")
 def test_old_protocols_are_refused(gw, certs):
     context = ssl.create_default_context(cafile=str(certs / "ca.pem"))
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         Raw(gw, ssl=context)
     new = ssl.create_default_context(cafile=str(certs / "ca.pem"))
@@ -155,23 +140,6 @@ def test_plain_text_to_the_tls_port_is_closed(gw, context):
         raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200 OK" not in raw.read_to_end(8)
     assert get(gw, context, "/healthz")[0] == 200
-
-
-def test_a_tls_handshake_that_never_ends_is_closed(gw, context):
-    """And holds nobody else up meanwhile."""
-    raws = [Raw(gw, timeout=0.05) for _ in range(3)]
-    raws[1].send(b"\x16\x03\x01")
-    raws[2].send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"r" * 32)
-    assert get(gw, context, "/healthz")[0] == 200
-    deadline = time.monotonic() + 14
-    while raws:
-        assert time.monotonic() < deadline, f"{len(raws)} still open"
-        for raw in list(raws):
-            try:
-                if not raw.receive():
-                    raws.remove(raw)
-            except TimeoutError:
-                pass
 
 
 @pytest.mark.parametrize("cert, key", [("server.pem", "ca.key"), ("nowhere.pem", "server.key"), ("server.key", "server.key"), ("server.pem", "nowhere.key")])
