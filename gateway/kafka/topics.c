@@ -259,7 +259,7 @@ static int list_single(struct gw_watch *w, const char *name)
 {
     struct gw_watch_topic *t = single(w, name);
     const struct rd_kafka_metadata *md = NULL;
-    if (!t->rkt || ask(w, t->rkt, LIST_TIMEOUT_MS, &md) != 0)
+    if (!t->rkt || ask(w, t->rkt, PING_TIMEOUT_MAX_MS, &md) != 0)
         return -1;
     for (int i = 0; i < md->topic_cnt; i++)
         if (strcmp(md->topics[i].topic, name) == 0)

@@ -13,7 +13,24 @@ static void take_position(const struct gw_hub_position *pos, void *arg)
             l->position[i] = (struct loop_position){0};
         l->npositions = pos->index + 1;
     }
-    l->position[pos->index] = (struct loop_position){pos->topic, pos->partition, pos->next_offset, l->now_ms};
+    struct loop_position *p = &l->position[pos->index];
+    p->topic = pos->topic;
+    p->partition = pos->partition;
+    p->next_offset = pos->next_offset;
+    p->moved_ms = l->now_ms;
+}
+
+/* Puts a new position behind the others of its topic. Once for each: frames are then written in one walk. */
+static void chain(struct loop *l, size_t i)
+{
+    struct loop_position *p = &l->position[i];
+    size_t head = 0;
+    while (head < i && !(l->position[head].heads && gw_str_eq(l->position[head].topic, p->topic)))
+        head++;
+    p->heads = head == i;
+    if (!p->heads)
+        l->position[l->position[head].last].next = i;
+    l->position[head].last = i;
 }
 
 void heartbeat_update(struct loop *l)
@@ -22,7 +39,10 @@ void heartbeat_update(struct loop *l)
         frame_unref(l->heartbeat);
         l->heartbeat = NULL;
     }
+    size_t known = l->npositions; /* new ones come in a row: the hub numbers them, and gives out all that are new */
     l->position_version = gw_hub_positions(l->net->hub, l->position_version, take_position, l);
+    for (; known < l->npositions; known++)
+        chain(l, known);
     loop_take_mail(l, gw_mailbox_len(l->mailbox));
 }
 
@@ -32,29 +52,23 @@ static bool has_moved(const struct loop *l, const struct loop_position *p)
     return p->topic.p && p->moved_ms >= since && p->next_offset > 0;
 }
 
-/* Appends the moved partitions of one topic, from index i on, and marks nothing: topics are few, partitions come in order. */
-static void put_topic(struct loop *l, size_t i)
+/* Appends the partitions of one topic that moved; nothing where none did. */
+static void put_topic(struct loop *l, size_t head, const char **comma)
 {
-    struct gw_str topic = l->position[i].topic;
-    gw_buf_add_json(&l->text, topic);
-    gw_buf_add_c(&l->text, ":{");
-    const char *comma = "";
-    for (; i < l->npositions; i++) {
-        const struct loop_position *p = &l->position[i];
-        if (!has_moved(l, p) || !gw_str_eq(p->topic, topic))
+    const struct loop_position *p = &l->position[head];
+    size_t n = 0;
+    for (; p; p = p->next ? &l->position[p->next] : NULL) {
+        if (!has_moved(l, p))
             continue;
-        gw_buf_addf(&l->text, "%s\"%d\":%lld", comma, p->partition, (long long)p->next_offset - 1);
-        comma = ",";
+        if (n++ == 0) {
+            gw_buf_add_c(&l->text, *comma);
+            gw_buf_add_json(&l->text, p->topic);
+            *comma = ",";
+        }
+        gw_buf_addf(&l->text, "%s\"%d\":%lld", n == 1 ? ":{" : ",", p->partition, (long long)p->next_offset - 1);
     }
-    gw_buf_add_char(&l->text, '}');
-}
-
-static bool topic_is_done(const struct loop *l, size_t i)
-{
-    for (size_t k = 0; k < i; k++)
-        if (has_moved(l, &l->position[k]) && gw_str_eq(l->position[k].topic, l->position[i].topic))
-            return true;
-    return false;
+    if (n)
+        gw_buf_add_char(&l->text, '}');
 }
 
 struct frame *heartbeat_frame(struct loop *l)
@@ -64,13 +78,9 @@ struct frame *heartbeat_frame(struct loop *l)
     gw_buf_clear(&l->text);
     gw_buf_add_c(&l->text, "{\"type\":\"heartbeat\",\"positions\":{");
     const char *comma = "";
-    for (size_t i = 0; i < l->npositions; i++) {
-        if (!has_moved(l, &l->position[i]) || topic_is_done(l, i))
-            continue;
-        gw_buf_add_c(&l->text, comma);
-        put_topic(l, i);
-        comma = ",";
-    }
+    for (size_t i = 0; i < l->npositions; i++)
+        if (l->position[i].heads)
+            put_topic(l, i, &comma);
     gw_buf_add_c(&l->text, "}}");
     l->heartbeat = frame_text(&l->text);
     return l->heartbeat;

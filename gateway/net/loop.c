@@ -156,6 +156,7 @@ static int open_lws(struct loop *l, struct gw_err *err)
         .pt_serv_buf_size = 16384,
         .user = l,
         .vhost_name = "sluice",
+        .pcontext = &l->lws,
     };
     static const lws_retry_bo_t no_idle_pings = {.secs_since_valid_ping = 0, .secs_since_valid_hangup = 0};
     info.retry_and_idle_policy = &no_idle_pings;
@@ -245,6 +246,8 @@ void *loop_run(void *arg)
     uv_run(&l->uv, UV_RUN_DEFAULT); /* until stop() */
     lws_context_destroy(l->lws);
     uv_run(&l->uv, UV_RUN_DEFAULT); /* until the last handle has been closed */
+    if (l->lws) /* pcontext: NULL once it is gone. Handles that closed later than it began to go left it half-way */
+        lws_context_destroy(l->lws);
     uv_loop_close(&l->uv);
     loop_fini(l);
     return NULL;

@@ -96,6 +96,8 @@ struct loop_position {
     int32_t partition;
     int64_t next_offset;
     int64_t moved_ms;
+    bool heads;        /* the topic's first one here */
+    size_t next, last; /* the topic's partitions are chained: index of the next one, or 0; heads: of the last one */
 };
 
 struct loop {

@@ -287,6 +287,7 @@ void session_kill(struct session *s)
     s->dead = true;
     gw_rooms_leave_all(&s->loop->rooms, &s->rooms);
     outbox_clear(&s->out, &s->loop->chunks);
+    flush_gauge(s);
     lws_set_timeout(s->wsi, 1, LWS_TO_KILL_ASYNC);
     s->loop->kick = true; /* armed outside of lws, the timer needs a push: flush_dirty gives it */
 }
@@ -305,6 +306,7 @@ void session_close(struct session *s, enum gw_close_code code, const char *reaso
     struct frame *f = frame_close((unsigned)code, reason ? reason : gw_close_reason(code));
     outbox_push(&s->out, &s->loop->chunks, f);
     frame_unref(f);
+    flush_gauge(s);
     s->state = SESSION_CLOSING;
     s->close_code = (unsigned)code;
     s->deadline_ms = s->loop->now_ms + s->loop->net->cfg->ws_close_timeout_ms;

@@ -83,6 +83,7 @@ static int peer_close(struct session *s, const unsigned char *in, size_t len)
     s->state = SESSION_CLOSING;
     gw_rooms_leave_all(&s->loop->rooms, &s->rooms);
     outbox_clear(&s->out, &s->loop->chunks);
+    flush_gauge(s);
     s->deadline_ms = s->loop->now_ms + s->loop->net->cfg->ws_close_timeout_ms;
     wheel_schedule(s);
     return 0;

@@ -13,7 +13,7 @@ BOUND = 256 * 1024
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    yield from shared(tmp_path_factory, ["--dev", "--limits-outbox-bytes", str(BOUND), "--ws-heartbeat-s", "1", "--ws-pong-timeout-s", "2", "--ws-close-timeout-ms", "1000"])
+    yield from shared(tmp_path_factory, ["--dev", "--limits-outbox-bytes", str(BOUND), "--ws-close-timeout-ms", "1000"])
 
 
 @pytest.fixture
@@ -28,6 +28,17 @@ def concept(room, n, size=2000):
 def rss(gw):
     with open(f"/proc/{gw.process.pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[1]) * 4096
+
+
+def fill(gw, room, waiting, step=50):
+    """Produces in steps, each seen through, until so many bytes wait in the gateway; returns how many events it took."""
+    sent, before = 0, gw.metrics()["sluice_deliveries_total"]
+    while gw.metrics()["sluice_outbox_bytes"] < waiting:
+        assert sent < 10000
+        gw.records.produce_many(CONCEPTS, [(room, concept(room, sent + n, 500)) for n in range(step)])
+        sent += step
+        gw.wait_metric("sluice_deliveries_total", before + sent)
+    return sent
 
 
 def numbers(client):
@@ -92,11 +103,7 @@ def test_after_a_pause_short_of_the_bound_everything_comes_in_order(gw):
     with Raw.open(gw, gw.dev_token("pausing"), rcvbuf=4096) as raw:
         raw.text({"type": "join", "id": 1, "room": "concept:pause"})
         raw.until(id=1)
-        sent = 0
-        while gw.metrics()["sluice_outbox_bytes"] < 40_000:  # until some of it really waits in the gateway
-            assert sent < 5000
-            gw.records.produce_many(CONCEPTS, [("pause", concept("pause", sent + n, 500)) for n in range(50)])
-            sent += 50
+        sent = fill(gw, "pause", 40_000)
         got = []
         while len(got) < sent:
             message = raw.message()
@@ -108,16 +115,14 @@ def test_after_a_pause_short_of_the_bound_everything_comes_in_order(gw):
     gw.wait_metric("sluice_outbox_bytes", lambda v: v == 0)
 
 
-def test_a_client_that_takes_no_byte_for_too_long_is_dead(gw):
+def test_a_client_that_takes_no_byte_for_too_long_is_dead(sluice):
     """Fewer bytes than the bound, but nothing moves: heartbeat and pong time-out together end it."""
+    gw = sluice(dev=True, args=["--ws-heartbeat-s", "1", "--ws-pong-timeout-s", "2", "--ws-close-timeout-ms", "500"])
     with Raw.open(gw, gw.dev_token("stuck"), rcvbuf=4096) as raw:
         raw.text({"type": "join", "id": 1, "room": "concept:stuck"})
         raw.until(id=1)
-        before, sent = gw.metrics().get_sum("sluice_connections_closed_total"), 0
-        while gw.metrics()["sluice_outbox_bytes"] < 20_000:
-            assert sent < 5000
-            gw.records.produce_many(CONCEPTS, [("stuck", concept("stuck", sent + n, 500)) for n in range(50)])
-            sent += 50
+        before = gw.metrics().get_sum("sluice_connections_closed_total")
+        fill(gw, "stuck", 20_000, step=400)
         gw.wait_metric("sluice_connections_closed_total", before + 1, 8)
         gw.wait_metric("sluice_connections", lambda v: v == 0)
         assert gw.metrics()["sluice_outbox_bytes"] == 0

@@ -95,15 +95,16 @@ def test_a_slow_reader_over_tls(sluice, certs, context):
     gw = sluice(dev=True, args=["--tls-cert", str(certs / "server.pem"), "--tls-key", str(certs / "server.key")])
     with Raw.open(gw, gw.dev_token("ada"), ssl=context, rcvbuf=4096) as raw:
         sent = 0
-        while gw_metric(gw, context, "sluice_outbox_bytes") < 30_000:
+        while metric(gw, context, "sluice_outbox_bytes") < 30_000:
             assert sent < 5000
             gw.records.produce_many("concept-notifications", [("k", {"conceptId": "c", "userIds": ["ada"], "conceptName": "z" * 400, "masteryLevel": (sent + n) / 10000})
                                                               for n in range(100)])
             sent += 100
+            gw.wait_until(lambda: metric(gw, context, "sluice_deliveries_total") >= sent, 5, "deliveries")  # noqa: B023
         assert [round(raw.until(type="event")["data"]["masteryLevel"] * 10000) for _ in range(sent)] == list(range(sent))
 
 
-def gw_metric(gw, context, name):
+def metric(gw, context, name):
     return next(float(line.split()[1]) for line in get(gw, context, "/metrics")[1].splitlines() if line.startswith(name + " "))
 
 

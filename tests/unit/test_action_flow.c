@@ -7,6 +7,8 @@
 #include "idempotency.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 /* ---- the producer ---- */
 
@@ -22,9 +24,22 @@ static struct {
     const char *refuses;
 } kafka;
 
+/* A producer in a hurry: answers on its thread as soon as it has a record, while the loop is at work. */
+#define HURRIED 3000
+static struct {
+    bool on;
+    gw_produced_fn done;
+    unsigned n;
+    _Atomic(void *) arg[HURRIED];
+} hurry;
+
 int gw_producer_send(struct gw_producer *p, const struct gw_produce *rec, struct gw_err *err)
 {
     (void)p;
+    if (hurry.on) {
+        atomic_store(&hurry.arg[hurry.n++], rec->arg);
+        return 0;
+    }
     if (kafka.refuses)
         return gw_err_set(err, "%s", kafka.refuses);
     assert_true(kafka.n < RECORDS_MAX);
@@ -35,6 +50,18 @@ int gw_producer_send(struct gw_producer *p, const struct gw_produce *rec, struct
     r->done = rec->done;
     r->arg = rec->arg;
     return 0;
+}
+
+static void *answer_in_a_hurry(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < HURRIED; i++) {
+        void *arg;
+        while (!(arg = atomic_load(&hurry.arg[i])))
+            sched_yield();
+        hurry.done(arg, &(struct gw_produced){.ok = true, .offset = i});
+    }
+    return NULL;
 }
 
 static void *deliver_on_another_thread(void *arg)
@@ -67,6 +94,13 @@ static void answer(struct world *w, size_t i, const char *error)
     "  - {name: keyed, topic: notes, open: true, key: \"{data.k}\"}\n"                                                 \
     "  - {name: admin, topic: admin, allow: {claim: role, equals: admin}}\n"                                           \
     "  - {name: rare, topic: notes, rate: 2/m}\n"
+
+/* Without sleeping: the loop is to be as quick as it can. */
+#define AWAIT_BUSY(condition, work)                                                                                   \
+    for (int64_t until_ = gw_clock_mono_ms() + 20000; !(condition);) {                                                \
+        work;                                                                                                         \
+        assert_true(gw_clock_mono_ms() < until_);                                                                     \
+    }
 
 static struct world *flow_new(void)
 {
@@ -295,6 +329,35 @@ static void test_answer_for_the_closing(void **state)
     flow_free(w);
 }
 
+/* Answers come in while the loop takes them and frees what they belong to. */
+static void test_answers_in_a_hurry(void **state)
+{
+    (void)state;
+    struct world *w = flow_new();
+    struct lws *c = member(w, ADA);
+    pthread_t thread;
+    size_t acks = 0;
+    conn_says(c, "{\"type\":\"action\",\"name\":\"note\"}");
+    hurry.done = kafka.v[0].done;
+    answer(w, 0, NULL);
+    skip_frames(c);
+    hurry.on = true;
+    assert_int_equal(pthread_create(&thread, NULL, answer_in_a_hurry, NULL), 0);
+    for (unsigned i = 0; i < HURRIED; i++) {
+        w->loop->now_ms++;
+        AWAIT_BUSY(session_of_conn(c)->in_flight < 3, loop_take_mail(w->loop, 100));
+        conn_says(c, "{\"type\":\"action\",\"name\":\"note\"}");
+    }
+    AWAIT_BUSY(session_of_conn(c)->in_flight == 0, loop_take_mail(w->loop, 100));
+    pthread_join(thread, NULL);
+    hurry.on = false;
+    for (struct gw_str text; next_frame(c, &text); acks++)
+        assert_memory_equal(text.p, "{\"type\":\"ack\"", 13);
+    assert_int_equal(acks, HURRIED);
+    conn_gone(c);
+    flow_free(w);
+}
+
 /* A reload in between: other actions, other rates. */
 static void test_reload(void **state)
 {
@@ -325,7 +388,7 @@ int main(void)
         cmocka_unit_test(test_there_and_back),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_rates_and_limits),  cmocka_unit_test(test_idempotency_keys),
         cmocka_unit_test(test_answer_for_nobody), cmocka_unit_test(test_answer_for_the_closing),
-        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_answers_in_a_hurry), cmocka_unit_test(test_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,12 @@ static void test_batch_is_shared(void **state)
     struct gw_str third = outbox_head(&c, &batch, SIZE_MAX, &n); /* 39 frames: not the same */
     assert_int_equal(n, 39);
     assert_memory_equal(third.p, f[0]->bytes, f[0]->len);
+    outbox_clear(&b, &pool); /* as many, from the same one on, but others behind */
+    for (unsigned i = 0; i < 39; i++)
+        outbox_push(&b, &pool, f[i]);
+    struct gw_str fourth = outbox_head(&b, &batch, SIZE_MAX, &n);
+    assert_int_equal(n, 39);
+    assert_memory_equal(fourth.p + fourth.len - f[38]->len, f[38]->bytes, f[38]->len);
     outbox_drop(&a, &pool, 1); /* the same number, but one further */
     outbox_head(&a, &batch, SIZE_MAX, &n);
     assert_int_equal(n, 39);

@@ -121,6 +121,7 @@ static void test_slow_client(void **state)
     assert_int_equal(s->state, SESSION_CLOSING);
     assert_int_equal(gw_metric_sum(GW_M_LIMIT_OUTBOX) - hits, 1);
     assert_int_equal(s->rooms.n, 0);
+    assert_in_range(gw_metric_sum(GW_M_OUTBOX_BYTES) - waiting, 2, 127); /* the close frame alone */
     send_bytes(c, 10); /* too late */
     conn_writable(c, SIZE_MAX);
     struct gw_str text;

@@ -1,6 +1,7 @@
 /* Time on a loop, with a clock of the test's own: time-outs, heartbeats, pings, the end of a token, the drain. */
 #include "session_kit.h"
 
+#include "gw/json.h"
 #include "gw/metrics.h"
 
 #define CONFIG                                                                                                        \
@@ -66,6 +67,55 @@ static void test_heartbeats_and_pings(void **state)
     assert_int_equal(session_of_conn(c)->state, SESSION_OPEN);
     pass(w, 400);
     expect_close_frame(c, 4010, "ping was not answered in time");
+    conn_gone(c);
+    world_free(w);
+}
+
+/* Many partitions, found in any order: each stands once, under its topic, and only while it moves. */
+static void test_many_partitions(void **state)
+{
+    (void)state;
+    struct world *w = world_new(CONFIG);
+    struct lws *c = conn_open(w, USER);
+    static char names[40][8];
+    for (int32_t i = 0; i < 4000; i++) {
+        snprintf(names[i % 40], sizeof(names[0]), "t%d", i % 40);
+        gw_hub_advance(w->net.hub, gw_str_of(names[i % 40]), i / 40, i + 1);
+        if (i % 500 == 0)
+            heartbeat_update(w->loop);
+    }
+    skip_frames(c);
+    pass(w, 25100);
+    for (int round = 0; round < 3; round++) { /* all, none, one */
+        struct gw_str text;
+        struct gw_json_val v, topic, offset;
+        struct gw_str key;
+        struct gw_json_opts opts = {.unique_keys = false};
+        static const char *const wanted[] = {"positions"};
+        struct gw_json_paths *paths = gw_json_paths_new(wanted, 1, NULL);
+        struct gw_json_out out = {.vals = &v};
+        bool seen[4000] = {false};
+        size_t n = 0, ntopics = 0;
+        assert_int_equal(next_frame(c, &text), FRAME_TEXT);
+        assert_int_equal(gw_json_scan(text, &opts, paths, &out, NULL), 0);
+        for (size_t i = 0; gw_json_next(v.raw, &i, &key, NULL, &topic); ntopics++) {
+            int t = atoi(key.p + 1);
+            for (size_t k = 0; gw_json_next(topic.raw, &k, &key, NULL, &offset); n++) {
+                int number = atoi(key.p) * 40 + t;
+                assert_false(seen[number]);
+                seen[number] = true;
+                assert_int_equal(atoi(offset.raw.p), round == 2 ? 9999 : number);
+            }
+        }
+        assert_int_equal(n, round == 0 ? 4000 : round == 1 ? 0 : 1);
+        assert_int_equal(ntopics, round == 0 ? 40 : round == 1 ? 0 : 1);
+        gw_json_paths_free(paths);
+        conn_event(c, LWS_CALLBACK_RECEIVE_PONG, NULL, 0);
+        skip_frames(c);
+        if (round == 1)
+            gw_hub_advance(w->net.hub, GW_STR("t7"), 3, 10000);
+        pass(w, 25100);
+    }
     conn_gone(c);
     world_free(w);
 }
@@ -138,6 +188,26 @@ static void test_token_expires(void **state)
     world_free(w);
 }
 
+/* What is due when it is put into the wheel, or was before, is looked at in the next tick and not a round later. */
+static void test_due_already(void **state)
+{
+    (void)state;
+    struct world *w = world_new(CONFIG);
+    w->loop->now_ms = w->loop->now_ms / TICK_MS * TICK_MS;
+    pass(w, TICK_MS);
+    for (int64_t late = 0; late <= 1000; late += 50) {
+        struct lws *c = conn_open(w, USER);
+        struct session *s = session_of_conn(c);
+        skip_frames(c);
+        s->expires_ms = w->loop->now_ms - late;
+        wheel_schedule(s);
+        pass(w, TICK_MS);
+        expect_close_frame(c, 4001, "token expired, come back with a new one");
+        conn_gone(c);
+    }
+    world_free(w);
+}
+
 /* Clients are told a time, closed at it, and not before an answer that they wait for. */
 static void test_drain(void **state)
 {
@@ -198,9 +268,10 @@ static void test_long_stall(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth_timeout),         cmocka_unit_test(test_heartbeats_and_pings),
+        cmocka_unit_test(test_auth_timeout),         cmocka_unit_test(test_heartbeats_and_pings), cmocka_unit_test(test_many_partitions),
         cmocka_unit_test(test_quiet_stays_quiet),    cmocka_unit_test(test_blocked_for_too_long),
-        cmocka_unit_test(test_token_expires),        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_token_expires),        cmocka_unit_test(test_due_already),
+               cmocka_unit_test(test_drain),
         cmocka_unit_test(test_long_stall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
