@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct gw_embedded {
     rd_kafka_t *rk;                   /* owned: a client that does nothing but hold the cluster */
@@ -56,6 +57,7 @@ rd_kafka_mock_cluster_t *gw_embedded_cluster(struct gw_embedded *e)
 
 int gw_embedded_create_topic(struct gw_embedded *e, const char *name, int partitions, struct gw_err *err)
 {
+    usleep(2000); /* the cluster's thread throws away a wake-up that comes right behind another, and would sleep for a second */
     rd_kafka_resp_err_t rc = rd_kafka_mock_topic_create(e->cluster, name, partitions, 1);
     if (rc == RD_KAFKA_RESP_ERR_NO_ERROR || rc == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         return 0;

@@ -10,7 +10,6 @@
 #include "gw/metrics.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define OBSERVED_MAX 1024
 
@@ -115,6 +114,17 @@ static uint32_t set_with(struct deliver *d, uint32_t parent, uint32_t room)
     return d->child[slot];
 }
 
+/* Leaves the table empty for the next event: what this one used is cleared, not the whole table. Last ones first, as each is found
+ * behind those that came before it. */
+static void forget_sets(struct deliver *d)
+{
+    for (uint32_t s = d->nsets; s-- > 1;) {
+        d->child[child_slot(d, d->set[s].parent, d->set[s].room)] = 0;
+        if (d->set[s].frame)
+            frame_unref(d->set[s].frame);
+    }
+}
+
 static void touch(struct deliver *d, struct session *s, uint32_t room)
 {
     if (s->event_seq != d->seq) {
@@ -135,8 +145,6 @@ static size_t deliver_many_rooms(struct loop *l, const struct gw_event *ev, size
     d->seq++;
     d->ntouched = 0;
     d->nsets = 1;
-    if (d->child)
-        memset(d->child, 0, d->child_cap * sizeof(*d->child));
     for (size_t i = 0; i < nmatched; i++)
         for (size_t k = 0; k < d->matched[i]->n; k++)
             touch(d, d->matched[i]->member[k].owner, (uint32_t)i);
@@ -146,9 +154,7 @@ static size_t deliver_many_rooms(struct loop *l, const struct gw_event *ev, size
             set->frame = encode(l, ev, d->touched[i]->set, NULL);
         session_send(d->touched[i], set->frame);
     }
-    for (uint32_t s = 1; s < d->nsets; s++)
-        if (d->set[s].frame)
-            frame_unref(d->set[s].frame);
+    forget_sets(d);
     return d->ntouched;
 }
 

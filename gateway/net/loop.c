@@ -165,6 +165,8 @@ static int open_lws(struct loop *l, struct gw_err *err)
         info.ssl_cert_filepath = cfg->tls_cert;
         info.ssl_private_key_filepath = cfg->tls_key;
         info.alpn = "http/1.1";
+        /* Without one lws 4.1 fills one with the system's CAs for each loop, and leaks all but the last. */
+        info.provided_client_ssl_ctx = l->no_client = SSL_CTX_new(TLS_client_method());
     }
     l->lws = lws_create_context(&info);
     if (!l->lws)
@@ -248,6 +250,7 @@ void *loop_run(void *arg)
     uv_run(&l->uv, UV_RUN_DEFAULT); /* until the last handle has been closed */
     if (l->lws) /* pcontext: NULL once it is gone. Handles that closed later than it began to go left it half-way */
         lws_context_destroy(l->lws);
+    SSL_CTX_free(l->no_client);
     uv_loop_close(&l->uv);
     loop_fini(l);
     return NULL;

@@ -113,6 +113,7 @@ struct loop {
     struct lws_context *lws;
     struct lws_vhost *vhost;
     struct ssl_ctx_st *tls; /* the vhost's, for new certificates */
+    struct ssl_ctx_st *no_client; /* lws wants one for outgoing connections, which there are none of */
     struct gw_mailbox *mailbox;
     struct gw_policy *policy;
     struct gw_rooms rooms;

@@ -8,10 +8,12 @@
 static struct chunk *chunk_take(struct chunk_pool *pool)
 {
     struct chunk *c = pool->free;
-    if (c)
+    if (c) {
         pool->free = c->next;
-    else
+        pool->n--;
+    } else {
         c = gw_alloc(sizeof(*c));
+    }
     c->next = NULL;
     c->head = c->len = 0;
     return c;
@@ -19,8 +21,13 @@ static struct chunk *chunk_take(struct chunk_pool *pool)
 
 static void chunk_give(struct chunk_pool *pool, struct chunk *c)
 {
+    if (pool->n == CHUNKS_KEPT) {
+        free(c);
+        return;
+    }
     c->next = pool->free;
     pool->free = c;
+    pool->n++;
 }
 
 void chunk_pool_fini(struct chunk_pool *pool)
@@ -30,6 +37,7 @@ void chunk_pool_fini(struct chunk_pool *pool)
         pool->free = c->next;
         free(c);
     }
+    pool->n = 0;
 }
 
 void outbox_push(struct outbox *o, struct chunk_pool *pool, struct frame *f)

@@ -5,6 +5,7 @@
 #include "frame.h"
 
 #define CHUNK_FRAMES 14
+#define CHUNKS_KEPT 65536 /* 8 MiB: one chunk for each of 65536 connections at one time */
 
 struct chunk {
     struct chunk *next;
@@ -14,6 +15,7 @@ struct chunk {
 
 struct chunk_pool {
     struct chunk *free;
+    size_t n; /* of them; at most CHUNKS_KEPT are kept */
 };
 void chunk_pool_fini(struct chunk_pool *pool);
 

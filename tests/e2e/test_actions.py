@@ -351,7 +351,7 @@ def test_kafka_gone(sluice):
     broker.kill()
     start = time.monotonic()
     refused(c.action("bare"), "unavailable", retry=True)
-    assert 0.3 < time.monotonic() - start < 2.5, "within producer.timeout_ms, and a little"
+    assert 0.3 < time.monotonic() - start < 3.5, "producer.timeout_ms, and the second that librdkafka takes to look"
     c.recv_until({"type": "status", "kafka": "down"}, 8)
     pad, before = "x" * 3000, rss(gw)
     for burst in range(20):  # 20 x 500 x 3 KB: 30 MB if it were kept

@@ -268,10 +268,10 @@ static void test_long_stall(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth_timeout),         cmocka_unit_test(test_heartbeats_and_pings), cmocka_unit_test(test_many_partitions),
-        cmocka_unit_test(test_quiet_stays_quiet),    cmocka_unit_test(test_blocked_for_too_long),
-        cmocka_unit_test(test_token_expires),        cmocka_unit_test(test_due_already),
-               cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_auth_timeout),      cmocka_unit_test(test_heartbeats_and_pings),
+        cmocka_unit_test(test_many_partitions),   cmocka_unit_test(test_quiet_stays_quiet),
+        cmocka_unit_test(test_blocked_for_too_long), cmocka_unit_test(test_token_expires),
+        cmocka_unit_test(test_due_already),       cmocka_unit_test(test_drain),
         cmocka_unit_test(test_long_stall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
