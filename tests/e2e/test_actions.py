@@ -170,6 +170,14 @@ def test_the_forwarded_header_where_that_is_configured(sluice):
     assert ip("for=unknown") == "127.0.0.1" and ip("for=_hidden") == "127.0.0.1" and ip("proto=https") == "127.0.0.1" and ip() == "127.0.0.1"
 
 
+@pytest.mark.xfail(strict=True, reason="known hole: libwebsockets shows the first Forwarded line only, which is the client's where the proxy adds one of its own")
+def test_a_client_cannot_forge_its_address_by_a_forwarded_line_of_its_own(sluice):
+    gw = sluice({**CONFIG, "http": {"forwarded_header": "forwarded"}}, dev=True)
+    with Raw.open(gw, gw.dev_token(), extra=["Forwarded: for=1.1.1.1", "Forwarded: for=203.0.113.9"]) as raw:
+        raw.text({"type": "action", "id": 1, "name": "bare"})
+        assert record_of(gw, raw.until(id=1)).json()["metadata"]["ip"] != "1.1.1.1"
+
+
 def test_no_user_agent_and_a_long_one(gw):
     for agent, want in ((None, None), ("x" * 3000, "x" * 512)):
         with Raw.open(gw, gw.dev_token(), extra=[f"User-Agent: {agent}"] if agent else []) as raw:
@@ -351,7 +359,7 @@ def test_kafka_gone(sluice):
     broker.kill()
     start = time.monotonic()
     refused(c.action("bare"), "unavailable", retry=True)
-    assert 0.3 < time.monotonic() - start < 3.5, "producer.timeout_ms, and the second that librdkafka takes to look"
+    assert 0.3 < time.monotonic() - start < 3.2, "0.7 s, and the up to 1.9 s that it was measured to be late: see the test below"
     c.recv_until({"type": "status", "kafka": "down"}, 8)
     pad, before = "x" * 3000, rss(gw)
     for burst in range(20):  # 20 x 500 x 3 KB: 30 MB if it were kept

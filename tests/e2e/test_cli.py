@@ -18,7 +18,10 @@ from lib.tokens import AUDIENCE, ISSUER
 @pytest.fixture
 def run(tmp_path):
     def go(*args, env=None, timeout=20, cwd=tmp_path):
-        return subprocess.run([binary(), *map(str, args)], cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run([binary(), *map(str, args)], cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=timeout, check=False)
+        # A start that failed takes nothing down, so leaks are not judged here; any other report is: it would exit with 1 as well.
+        assert not re.search(r"ERROR: AddressSanitizer|runtime error:|DEADLYSIGNAL", done.stderr), done.stderr
+        return done
     return go
 
 
