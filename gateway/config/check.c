@@ -260,7 +260,7 @@ static int check_rooms(const struct gw_config *c, struct gw_map *seen, struct gw
         if (before)
             return gw_err_set(err, "%s: \"%s\" was given already (%s)", room->pattern.at,
                               gw_cfg_show(room->pattern.text).s, before->pattern.at);
-        if (room->automatic && !has_claim(&room->join))
+        if (room->automatic && !has_claim(&room->join) && (room->join.n == 0 || strchr(room->pattern.text, '{')))
             return gw_err_set(err, "%s: auto: true needs a join rule with a claim, such as {claim: sub, equals: \"{id}\"}",
                               room->pattern.at);
     }

@@ -122,6 +122,7 @@ const char gw_docs_text[] =
     "\n"
     "`auto: true` puts a client into the room at the welcome, once for each value that the rule's claim has: with the first pattern above every\n"
     "user is in their own room, and `{claim: teams, contains: \"{id}\"}` would put them into each of their teams' rooms.\n"
+    "A pattern without captures, such as `lobby` with `join: any`, is a room for everybody whom the rule allows.\n"
     "\n"
     "## routes: which events go where\n"
     "\n"

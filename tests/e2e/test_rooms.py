@@ -80,6 +80,13 @@ def test_automatic_rooms(gw, token):
     assert c.request({"type": "join", "room": "team:green"})["code"] == "forbidden"
 
 
+def test_an_automatic_room_for_everybody_whom_the_rule_allows(sluice, keys, token):
+    gw = sluice(offline(keys, rooms=[{"pattern": "lobby", "join": "any", "auto": True},
+                                     {"pattern": "office", "join": {"scope": "staff"}, "auto": True}]))
+    assert sorted(gw.connect(token("u1")).welcome["rooms"]) == ["lobby", "user:u1"]
+    assert sorted(gw.connect(token("u2", {"scope": "staff"})).welcome["rooms"]) == ["lobby", "office", "user:u2"]
+
+
 def test_every_user_has_a_room_even_without_a_rule(sluice, keys, token):
     gw = sluice(offline(keys, rooms=[]))
     c = gw.connect(token("u1"))

@@ -179,7 +179,7 @@ static void room_errors(void **state)
         {"rooms:\n- pattern: a\n  join: {claim: x, equal: a}\n",
          B "3: rooms[0].join.equal: unknown key; did you mean equals? Expected one of: claim, equals, contains, scope"},
         {"rooms:\n- {pattern: a, auto: 1}\n", B "2: rooms[0].auto: \"1\": expected true or false"},
-        {"rooms:\n- {pattern: a, join: any, auto: true}\n",
+        {"rooms:\n- {pattern: \"a:{id}\", join: any, auto: true}\n",
          B "2: rooms[0].pattern: auto: true needs a join rule with a claim, such as {claim: sub, equals: \"{id}\"}"},
     };
     EXPECT_ERRORS(cases, true);
