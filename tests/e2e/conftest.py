@@ -35,10 +35,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionfinish(session):
-    """Nothing but skipped tests: exit code 77, which ctest shows as skipped."""
+    """The real broker's tests without a real broker: exit code 77, which ctest shows as skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    stats = reporter.stats if reporter else {}
-    if session.exitstatus == 0 and stats.get("skipped") and not stats.get("passed"):
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if session.exitstatus == 0 and any("no Apache Kafka" in str(report.longrepr) for report in skipped):
         session.exitstatus = 77
 
 
