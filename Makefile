@@ -34,7 +34,7 @@ run: build
 
 # The end of the output is ctest's own summary.
 test:
-	@scripts/install-deps.sh build test
+	@scripts/install-deps.sh build test kafka
 	@grep -qs '^GW_TESTS:BOOL=ON' build/CMakeCache.txt || cmake --preset default -DGW_TESTS=ON
 	cmake --build build
 	@ctest --test-dir build --output-on-failure -j$(JOBS) $(CTEST_FLAGS)
