@@ -126,8 +126,7 @@ static int find_token(struct handshake *h)
     if (*cfg->auth_query) {
         char name[128];
         snprintf(name, sizeof(name), "%s=", cfg->auth_query);
-        const char *v = lws_get_urlarg_by_name(h->wsi, name, h->text, (int)sizeof(h->text));
-        h->token = gw_str_of(v);
+        h->token = http_arg(h->wsi, name, h->text, sizeof(h->text));
     }
     return 0;
 }

@@ -87,6 +87,16 @@ struct gw_str http_header(struct lws *wsi, enum lws_token_indexes token, char *a
     return n > 0 ? (struct gw_str){at, (size_t)n} : (struct gw_str){0};
 }
 
+struct gw_str http_arg(struct lws *wsi, const char *name, char *at, size_t size)
+{
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+    int n = lws_get_urlarg_by_name_safe(wsi, name, at, (int)size);
+    return n >= 0 ? (struct gw_str){at, (size_t)n} : (struct gw_str){0};
+#else /* a value with %00 never gets here: 4.1 drops the connection */
+    return gw_str_of(lws_get_urlarg_by_name(wsi, name, at, (int)size));
+#endif
+}
+
 static int get_healthz(struct request *r)
 {
     return answer_text(r, 200, "application/json", GW_STR("{\"status\":\"ok\"}\n"));
@@ -157,8 +167,8 @@ static int get_token(struct request *r)
         return answer_text(r, 403, "text/plain", GW_STR("this Origin is not allowed\n"));
     struct gw_buf b;
     gw_buf_init(&b);
-    const char *name = lws_get_urlarg_by_name(r->wsi, "user=", user, (int)sizeof(user));
-    int rc = name && *name ? n->calls.dev_token(n->calls.arg, gw_str_of(name), &b) : -1;
+    struct gw_str name = http_arg(r->wsi, "user=", user, sizeof(user));
+    int rc = name.len ? n->calls.dev_token(n->calls.arg, name, &b) : -1;
     rc = rc == 0 ? answer_text(r, 200, "application/json", gw_buf_str(&b))
                  : answer_text(r, 400, "text/plain", GW_STR("user: expected one of /dev/people\n"));
     gw_buf_fini(&b);

@@ -235,6 +235,7 @@ void drain_check(struct loop *l);
 /* http.c */
 int http_request(struct loop *l, struct lws *wsi);
 int http_refuse(struct lws *wsi, unsigned status, const char *extra_headers, const char *body);
+struct gw_str http_arg(struct lws *wsi, const char *name, char *at, size_t size); /* name with its '='; absent: none */
 struct gw_str http_header(struct lws *wsi, enum lws_token_indexes token, char *at, size_t size, bool *twice);
 
 /* static_files.c */
