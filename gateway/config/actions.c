@@ -87,9 +87,17 @@ static int read_rate(const struct gw_reading *r, const struct gw_place *p, const
     return 0;
 }
 
+static bool captures_id(const char *pattern)
+{
+    const char *at = strstr(pattern, "{id}");
+    while (at && at > pattern && at[-1] == '{') /* a doubled brace is a literal one */
+        at = strstr(at + 1, "{id}");
+    return at != NULL;
+}
+
 static void default_key(struct gw_cfg_action *a)
 {
-    const char *key = !a->room.text ? "{user}" : strstr(a->room.text, "{id}") ? "{room.id}" : "{room}";
+    const char *key = !a->room.text ? "{user}" : captures_id(a->room.text) ? "{room.id}" : "{room}";
     a->key = (struct gw_cfg_text){gw_strdup(key), gw_strdup(a->at)};
 }
 

@@ -195,7 +195,8 @@ static void action_done(void *arg, const struct gw_produced *result)
 void action_answer(struct loop *l, struct pending *p)
 {
     struct session *s = session_find(l, p->session);
-    gw_metric_add(!p->ok ? GW_M_ACTION_UNAVAILABLE : p->waits ? GW_M_ACTION_REPEATED : GW_M_ACTION_ACKED, 1);
+    enum gw_metric failed = p->retry ? GW_M_ACTION_UNAVAILABLE : GW_M_ACTION_REFUSED;
+    gw_metric_add(!p->ok ? failed : p->waits ? GW_M_ACTION_REPEATED : GW_M_ACTION_ACKED, 1);
     if (!s) {
         gw_metric_add(GW_M_STALE, 1);
         free_pending(p);

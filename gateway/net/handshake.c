@@ -131,6 +131,18 @@ static int find_token(struct handshake *h)
     return 0;
 }
 
+/* What the proxies said. Several X-Forwarded-For lines come joined in order: still one list. Of several Forwarded lines
+ * libwebsockets shows the first only, so a proxy has to replace that header. */
+static struct gw_str forwarded_list(struct handshake *h, char *text, size_t size)
+{
+    bool twice = false;
+    const char *name = gw_policy_forwarded_header(h->l->policy);
+    if (strcmp(name, "x-forwarded-for:") == 0)
+        return http_header(h->wsi, WSI_TOKEN_X_FORWARDED_FOR, text, size, &twice);
+    int n = lws_hdr_custom_copy(h->wsi, text, (int)size, name, (int)strlen(name));
+    return (struct gw_str){text, n > 0 ? (size_t)n : 0};
+}
+
 static void note_client(struct handshake *h, struct session *s)
 {
     char peer[64] = "", text[1024];
@@ -138,15 +150,7 @@ static void note_client(struct handshake *h, struct session *s)
     lws_get_peer_simple(h->wsi, peer, sizeof(peer));
     struct gw_buf ip;
     gw_buf_init(&ip);
-    const char *name = gw_policy_forwarded_header(h->l->policy);
-    int n = lws_hdr_custom_copy(h->wsi, text, sizeof(text), name, (int)strlen(name));
-    struct gw_str forwarded = {text, n > 0 ? (size_t)n : 0};
-    if (strcmp(name, "x-forwarded-for:") == 0) {
-        forwarded = http_header(h->wsi, WSI_TOKEN_X_FORWARDED_FOR, text, sizeof(text), &twice);
-        if (twice) /* joined by ", " in order: still a list */
-            forwarded = (struct gw_str){text, strlen(text)};
-    }
-    gw_policy_client_ip(h->l->policy, gw_str_of(peer), forwarded, &ip);
+    gw_policy_client_ip(h->l->policy, gw_str_of(peer), forwarded_list(h, text, sizeof(text)), &ip);
     s->ip = gw_str_dup(gw_buf_str(&ip));
     gw_buf_fini(&ip);
     struct gw_str agent = header(h, WSI_TOKEN_HTTP_USER_AGENT, &twice);

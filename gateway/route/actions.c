@@ -16,9 +16,9 @@ struct gw_actions {
     struct gw_map by_name; /* -> struct gw_action */
 };
 
-static struct gw_template *compile(const struct gw_cfg_text *text, const char *fallback, struct gw_err *err)
+static struct gw_template *compile(const struct gw_cfg_text *text, struct gw_err *err)
 {
-    struct gw_template *t = gw_template_new(text->text ? text->text : fallback, roots, false, err);
+    struct gw_template *t = gw_template_new(text->text, roots, false, err);
     if (!t && text->at)
         gw_err_prefix(err, "%s", text->at);
     return t;
@@ -40,13 +40,6 @@ static int check_room_refs(const struct gw_action *a, struct gw_template *t, con
     return 0;
 }
 
-static const char *default_key(const struct gw_action *a)
-{
-    if (!a->room)
-        return "{user}";
-    return gw_pattern_has_capture(a->room, GW_STR("id")) ? "{room.id}" : "{room}";
-}
-
 static int compile_headers(struct gw_action *a, struct gw_err *err)
 {
     if (a->cfg->nheaders > GW_ACTION_HEADERS_MAX - 3)
@@ -54,7 +47,7 @@ static int compile_headers(struct gw_action *a, struct gw_err *err)
     a->headers = gw_alloc(a->cfg->nheaders * sizeof(struct gw_template *));
     for (size_t i = 0; i < a->cfg->nheaders; i++) {
         const struct gw_cfg_text *text = &a->cfg->headers[i].value;
-        a->headers[i] = compile(text, "", err);
+        a->headers[i] = compile(text, err);
         if (!a->headers[i] || check_room_refs(a, a->headers[i], text, err) != 0)
             return -1;
     }
@@ -70,7 +63,7 @@ static int compile_action(struct gw_action *a, struct gw_err *err)
             return -1;
         }
     }
-    a->key = compile(&a->cfg->key, default_key(a), err);
+    a->key = compile(&a->cfg->key, err);
     if (!a->key || check_room_refs(a, a->key, &a->cfg->key, err) != 0)
         return -1;
     return compile_headers(a, err);
