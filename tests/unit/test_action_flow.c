@@ -22,6 +22,7 @@ static struct {
     } v[RECORDS_MAX];
     size_t n;
     const char *refuses;
+    bool for_good; /* and another try would not help */
 } kafka;
 
 /* A producer in a hurry: answers on its thread as soon as it has a record, while the loop is at work. */
@@ -40,8 +41,10 @@ int gw_producer_send(struct gw_producer *p, const struct gw_produce *rec, struct
         atomic_store(&hurry.arg[hurry.n++], rec->arg);
         return 0;
     }
-    if (kafka.refuses)
-        return gw_err_set(err, "%s", kafka.refuses);
+    if (kafka.refuses) {
+        gw_err_set(err, "%s", kafka.refuses);
+        return kafka.for_good ? -2 : -1;
+    }
     assert_true(kafka.n < RECORDS_MAX);
     struct record *r = &kafka.v[kafka.n++];
     snprintf(r->topic, sizeof(r->topic), "%s", rec->topic);
@@ -75,7 +78,7 @@ static void *deliver_on_another_thread(void *arg)
 /* Kafka answers record i; its number is the offset. The answer comes from the producer's thread. */
 static void answer(struct world *w, size_t i, const char *error)
 {
-    struct gw_produced result = {.ok = !error, .partition = 3, .offset = (int64_t)i, .error = error, .retry = true};
+    struct gw_produced result = {.ok = !error, .partition = 3, .offset = (int64_t)i, .error = error, .retry = !kafka.for_good};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, deliver_on_another_thread, &result), 0);
     pthread_join(thread, NULL);
@@ -381,6 +384,30 @@ static void test_reload(void **state)
     flow_free(w);
 }
 
+/* What another try cannot mend is told so, whether the producer says it at once or Kafka later; and it is counted apart. */
+static void test_refused_for_good(void **state)
+{
+    (void)state;
+    struct world *w = flow_new();
+    struct lws *c = member(w, ADA);
+    int64_t refused_before = gw_metric_sum(GW_M_ACTION_REFUSED), unavailable_before = gw_metric_sum(GW_M_ACTION_UNAVAILABLE);
+    kafka.for_good = true;
+    kafka.refuses = "message too large";
+    conn_says(c, "{\"type\":\"action\",\"id\":1,\"name\":\"note\"}");
+    loop_take_mail(w->loop, 100);
+    expect_text_frame(c, "{\"type\":\"error\",\"id\":1,\"code\":\"refused\",\"message\":\"Kafka did not take it: message too large\",\"retry\":false}");
+    kafka.refuses = NULL;
+    conn_says(c, "{\"type\":\"action\",\"id\":2,\"name\":\"note\"}");
+    answer(w, 0, "no right to the topic");
+    expect_text_frame(c, "{\"type\":\"error\",\"id\":2,\"code\":\"refused\",\"message\":\"Kafka did not take it: no right to the topic\",\"retry\":false}");
+    assert_int_equal(gw_metric_sum(GW_M_ACTION_REFUSED) - refused_before, 2);
+    assert_int_equal(gw_metric_sum(GW_M_ACTION_UNAVAILABLE), unavailable_before);
+    assert_int_equal(session_of_conn(c)->in_flight, 0);
+    kafka.for_good = false;
+    conn_gone(c);
+    flow_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_rates_and_limits),  cmocka_unit_test(test_idempotency_keys),
         cmocka_unit_test(test_answer_for_nobody), cmocka_unit_test(test_answer_for_the_closing),
         cmocka_unit_test(test_answers_in_a_hurry), cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_refused_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
